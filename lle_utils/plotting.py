@@ -7,7 +7,8 @@ figure once, whether or not the call is the last line of its cell.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 
 import matplotlib.pyplot as plt
@@ -47,7 +48,17 @@ CHANNELS = {"red": "#d62728", "green": "#2ca02c", "blue": "#1f77b4"}
 DIVERGING = "RdBu_r"
 Images = Mapping[str, np.ndarray] | Sequence[np.ndarray] | np.ndarray
 
-_house_style = plt.rc_context(STYLE)
+
+@contextmanager
+def _house_style() -> Iterator[None]:
+    # Not plt.rc_context: the first figure of a session starts the backend, which switches
+    # on "interactive"; rc_context would switch it off again and no later figure be shown.
+    before = {name: plt.rcParams[name] for name in STYLE}
+    plt.rcParams.update(STYLE)
+    try:
+        yield
+    finally:
+        plt.rcParams.update(before)
 
 
 class NotebookFigure(Figure):
@@ -66,7 +77,7 @@ class NotebookFigure(Figure):
         display(Image(data=buffer.getvalue(), format="png"))
 
 
-@_house_style
+@_house_style()
 def show_images(
     images: Images,
     columns: int | None = None,
@@ -101,7 +112,7 @@ def show_images(
     return figure
 
 
-@_house_style
+@_house_style()
 def pair_grid(
     low: Sequence[np.ndarray] | np.ndarray,
     normal: Sequence[np.ndarray] | np.ndarray,
@@ -144,7 +155,7 @@ def pair_grid(
     return figure
 
 
-@_house_style
+@_house_style()
 def loss_curves(history: Mapping[str, Sequence[float]], log: bool = False) -> Figure:
     """Plot each term of a training history over the epochs, in a panel of its own.
 
@@ -219,7 +230,7 @@ def wipe_image(before: np.ndarray, after: np.ndarray, position: float = 0.5) -> 
     return np.concatenate([before[:, :column], after[:, column:]], axis=1)
 
 
-@_house_style
+@_house_style()
 def before_after(low: np.ndarray, enhanced: np.ndarray) -> Figure:
     """Show one picture split down the middle: left half before, right half after.
 
@@ -243,7 +254,7 @@ def before_after(low: np.ndarray, enhanced: np.ndarray) -> Figure:
     return figure
 
 
-@_house_style
+@_house_style()
 def difference(
     a: np.ndarray,
     b: np.ndarray,
@@ -277,7 +288,7 @@ def difference(
     return figure
 
 
-@_house_style
+@_house_style()
 def curve_maps(maps: np.ndarray, names: Sequence[str] | None = None) -> Figure:
     """Show the curve-parameter maps of a curve-estimating enhancer on one common scale.
 
@@ -324,7 +335,7 @@ def _curve_grid(
     return figure
 
 
-@_house_style
+@_house_style()
 def plot_curves(
     x: np.ndarray,
     curves: Mapping[str, np.ndarray],
@@ -364,7 +375,7 @@ def plot_curves(
     return figure
 
 
-@_house_style
+@_house_style()
 def histograms(images: Mapping[str, np.ndarray], bins: int = 64) -> Figure:
     """Show how the values of images are spread: luminance as an area, each colour as a line.
 
@@ -401,7 +412,7 @@ def _shares(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return np.histogram(np.clip(values, 0, 1), edges)[0] / values.size
 
 
-@_house_style
+@_house_style()
 def interval_plot(rows: Sequence[tuple[str, float, float, float]], xlabel: str = "") -> Figure:
     """Plot a mean with its interval for each method, the first at the top.
 
