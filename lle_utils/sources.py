@@ -1,0 +1,235 @@
+"""Notebook sources as text: which there are, their cells and tags, parameters, generated cells."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lle_utils.files import project_root
+
+MARKER = re.compile(r"^# %%(?: \[(?P<kind>\w+)\])?(?P<rest>.*)$")
+TAGS = re.compile(r"tags=(\[[^\]]*\])")
+ADDRESS = re.compile(r"https://github\.com/(?P<owner>[\w.-]+)/(?P<repository>[\w.-]+?)/?")
+
+BADGE_CELL = """\
+# %% [markdown] tags=["badges"]
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{owner}/{repository}/blob/main/notebooks/{name}.ipynb)
+"""
+
+# `google.colab` is loaded in Colab's own kernel only, not in one that papermill starts
+# there. A plain install, because a running kernel does not see a new editable one.
+SETUP_CELL = """\
+# %% tags=["setup"]
+import os
+import subprocess
+import sys
+
+if "google.colab" in sys.modules:  # elsewhere the package is installed already
+    project = "/content/{repository}"
+    address = "https://github.com/{owner}/{repository}"
+    if not os.path.isdir(project):
+        subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project], check=True)
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", project], check=True)
+    os.chdir(f"{{project}}/notebooks")
+"""
+
+
+class NotebookError(ValueError):
+    """A notebook or profile that does not follow the project's format."""
+
+
+class Cell(NamedTuple):
+    """One cell of a source file; lines count from 0 and ``start`` is the ``# %%`` line."""
+
+    kind: str
+    tags: tuple[str, ...]
+    start: int
+    stop: int
+
+
+def list_notebooks(root: Path | None = None) -> list[str]:
+    """List the notebooks in reading order.
+
+    Args:
+        root: The project's folder; found by itself when None.
+
+    Returns:
+        File stems, such as ``03_zero_dce``.
+    """
+    return sorted(path.stem for path in notebook_folder(root).glob("[0-9][0-9]_*.py"))
+
+
+def source_path(name: str, root: Path | None = None) -> Path:
+    """Return the ``.py`` of a notebook.
+
+    Raises:
+        NotebookError: If there is none of that name; the message lists those that exist.
+    """
+    known = list_notebooks(root)
+    if name not in known:
+        raise NotebookError(f"No notebook is called {name!r}; there are: {', '.join(known)}.")
+    return notebook_folder(root) / f"{name}.py"
+
+
+def notebook_folder(root: Path | None = None) -> Path:
+    """Return the folder of the notebooks; ``root`` is the project's, found when None."""
+    return (root or project_root()) / "notebooks"
+
+
+def chosen_sources(names: Iterable[str] | None, root: Path | None = None) -> list[Path]:
+    """Return the ``.py`` of the named notebooks, or of all when ``names`` is None."""
+    return [source_path(name, root) for name in names or list_notebooks(root)]
+
+
+def split_cells(text: str) -> list[Cell]:
+    """Find the cells of a jupytext percent file.
+
+    Args:
+        text: Content of the ``.py`` file.
+
+    Returns:
+        Its cells in order; ``kind`` is ``code``, ``markdown`` or ``raw``.
+    """
+    lines = text.splitlines()
+    matches = {number: match for number, line in enumerate(lines) if (match := MARKER.match(line))}
+    stops = [*list(matches)[1:], len(lines)]
+    return [
+        Cell(match["kind"] or "code", _tags(match["rest"]), start, stop)
+        for (start, match), stop in zip(matches.items(), stops, strict=True)
+    ]
+
+
+def _tags(marker: str) -> tuple[str, ...]:
+    found = TAGS.search(marker)
+    return tuple(json.loads(found[1])) if found else ()
+
+
+def find_cell(path: Path, text: str, tag: str) -> Cell:
+    """Return the one cell that carries a tag.
+
+    Raises:
+        NotebookError: If no cell or more than one carries it.
+    """
+    found = [cell for cell in split_cells(text) if tag in cell.tags]
+    if len(found) == 1:
+        return found[0]
+    kind = "[markdown] " if tag == "badges" else ""
+    raise NotebookError(
+        f'{path}: {len(found)} cells are tagged "{tag}"; expected one. '
+        f'Mark it with the line `# %% {kind}tags=["{tag}"]`.'
+    )
+
+
+def cell_text(text: str, cell: Cell) -> str:
+    """Return a cell with its marker line, ending in exactly one newline."""
+    return "\n".join(text.splitlines()[cell.start : cell.stop]).rstrip() + "\n"
+
+
+def public_address(root: Path) -> dict[str, str]:
+    """Read the public address of the project, the one place from which links are generated.
+
+    Args:
+        root: Folder of ``pyproject.toml``.
+
+    Returns:
+        ``owner`` and ``repository``.
+
+    Raises:
+        NotebookError: If ``[project.urls] Repository`` is missing or not on GitHub.
+    """
+    path = root / "pyproject.toml"
+    urls = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {}).get("urls", {})
+    found = ADDRESS.fullmatch(urls.get("Repository", ""))
+    if not found:
+        raise NotebookError(
+            f"{path}: [project.urls] Repository is {urls.get('Repository')!r}; expected "
+            "https://github.com/OWNER/NAME, from which Colab links are made."
+        )
+    return found.groupdict()
+
+
+def generated_cells(name: str, root: Path) -> dict[str, str]:
+    """Return the text of the badge and setup cell of a notebook, by tag."""
+    address = public_address(root)
+    return {
+        "badges": BADGE_CELL.format(name=name, **address),
+        "setup": SETUP_CELL.format(**address),
+    }
+
+
+def with_generated_cells(path: Path, text: str, root: Path) -> str:
+    """Return a source in which the badge and setup cell are as generated.
+
+    Args:
+        path: The ``.py`` file, for its stem and for messages.
+        text: Its content.
+        root: Folder of ``pyproject.toml``.
+
+    Raises:
+        NotebookError: If one of the two cells is missing or doubled.
+    """
+    for tag, wanted in generated_cells(path.stem, root).items():
+        cell = find_cell(path, text, tag)
+        if cell_text(text, cell) != wanted:
+            lines = text.splitlines()
+            lines[cell.start : cell.stop] = [*wanted.splitlines(), ""]
+            text = "\n".join(lines).rstrip() + "\n"
+    return text
+
+
+def parse(path: Path, text: str) -> ast.Module:
+    """Parse a notebook source.
+
+    Raises:
+        NotebookError: If it is not valid Python.
+    """
+    try:
+        return ast.parse(text, filename=str(path))
+    except SyntaxError as error:
+        raise NotebookError(f"{path}, line {error.lineno}: {error.msg}.") from error
+
+
+def parameters_of(name: str, root: Path | None = None) -> dict[str, Any]:
+    """Return the parameters of a notebook and their defaults, read without running it.
+
+    Raises:
+        NotebookError: If the notebook or its parameters cell is missing or not literal.
+    """
+    path = source_path(name, root)
+    return literal_parameters(path, path.read_text(encoding="utf-8"))
+
+
+def literal_parameters(path: Path, text: str) -> dict[str, Any]:
+    """Read the ``parameters`` cell without running it.
+
+    Args:
+        path: The ``.py`` file, for messages.
+        text: Its content.
+
+    Returns:
+        Name and default of each parameter, in order.
+
+    Raises:
+        NotebookError: If there is not exactly one such cell, or a line in it is anything
+            but ``name = literal``: papermill could not replace it.
+    """
+    cell = find_cell(path, text, "parameters")
+    nodes = [n for n in parse(path, text).body if cell.start < n.lineno <= cell.stop]
+    return dict(_assignment(path, node) for node in nodes)
+
+
+def _assignment(path: Path, node: ast.stmt) -> tuple[str, Any]:
+    if isinstance(node, ast.Assign) and [type(t) for t in node.targets] == [ast.Name]:
+        try:
+            return node.targets[0].id, ast.literal_eval(node.value)
+        except ValueError:
+            pass  # reported below, with the other kinds of statement
+    raise NotebookError(
+        f"{path}, line {node.lineno}: `{ast.unparse(node)}` is not a plain `name = literal`, "
+        "which is all that the parameters cell may hold."
+    )
