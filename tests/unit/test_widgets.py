@@ -190,18 +190,11 @@ def test_uploads_of_both_ipywidgets_generations_are_read():
 def upload(button, name, content):
     """Set the value as a browser would, in the form of the installed ipywidgets."""
     if isinstance(button.value, dict):
-        value = {name: {"metadata": {"name": name}, "content": content}}
+        state = {"data": [memoryview(content)], "metadata": [{"name": name}], "_counter": 1}
     else:
-        value = [
-            {
-                "name": name,
-                "type": "image/png",
-                "size": len(content),
-                "content": memoryview(content),
-                "last_modified": 0,
-            }
-        ]
-    button.set_state({"value": value})
+        file = {"name": name, "type": "", "size": len(content), "last_modified": 0}
+        state = {"value": [{**file, "content": memoryview(content)}]}
+    button.set_state(state)
 
 
 def test_uploaded_photo_is_processed_and_shown():
