@@ -23,6 +23,8 @@ from lle_utils.images import check_image
 
 WIDTH = 9.0  # inches: the text column of a notebook
 LONE_WIDTH = 6.0  # inches: a single picture needs no full column
+MIN_WIDTH = 3.0  # inches: room for the title above a tall narrow picture
+MAX_CELL_HEIGHT = 4.2  # inches: a picture in portrait format should not fill the screen
 STYLE = {
     "axes.edgecolor": "0.6",
     "axes.grid": True,
@@ -460,9 +462,9 @@ def _picture_axes(
 ) -> tuple[Figure, np.ndarray]:
     """Make bare axes for pictures, as tall as the pictures need; spare ones are removed."""
     rows = math.ceil(len(pictures) / columns)
-    ratios = [np.shape(p)[0] / np.shape(p)[1] for p in pictures if np.ndim(p) >= 2]
-    cell = width / columns
-    height = rows * (cell * max(ratios, default=1) + 0.08) + 0.25
+    ratio = max((np.shape(p)[0] / np.shape(p)[1] for p in pictures if np.ndim(p) >= 2), default=1)
+    cell = min(width / columns, MAX_CELL_HEIGHT / ratio)
+    width, height = max(cell * columns, MIN_WIDTH), rows * (cell * ratio + 0.08) + 0.25
     figure, axes = plt.subplots(
         rows, columns, figsize=(width, height), squeeze=False, FigureClass=NotebookFigure
     )

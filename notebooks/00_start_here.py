@@ -1,0 +1,328 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Start here: brighten a dark photo
+#
+# In two minutes you will have enhanced a photo of your own with a small neural network,
+# compared the result with the classical methods, and seen where it fails.
+
+# %% [markdown] tags=["badges"]
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/low-light-notebooks/blob/main/notebooks/00_start_here.ipynb)
+
+# %% tags=["setup"]
+import os
+import subprocess
+import sys
+
+if "google.colab" in sys.modules:  # elsewhere the package is installed already
+    project = "/content/low-light-notebooks"
+    address = "https://github.com/OWNER/low-light-notebooks"
+    if not os.path.isdir(project):
+        subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project], check=True)
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", project], check=True)
+    os.chdir(f"{project}/notebooks")
+
+# %% [markdown]
+# ## What you will learn
+#
+# - to enhance one photo, or a folder of them, with one call;
+# - to read a result: picture, split view, histogram;
+# - to choose between the shipped enhancers and methods that need no training;
+# - when to leave a photo as it is.
+#
+# You need no knowledge of machine learning and no graphics card; everything below runs on two
+# processor cores. The methods are explained in the notebooks that follow. The network used
+# here is Zero-DCE++ (Li, Guo and Loy, *Learning to Enhance Low-Light Image via Zero-Reference
+# Deep Curve Estimation*, TPAMI 2021), built step by step in `03_zero_dce`.
+
+# %%
+from pathlib import Path
+
+from lle_utils import images, plotting, synthetic, widgets
+from lle_utils.inference import list_enhancers, load_enhancer
+
+# %% [markdown]
+# The next cell holds everything there is to set. To use a photo from the disk, put its path
+# between the quotes of `photo`; while that is empty, the notebook takes a dark picture itself.
+
+# %% tags=["parameters"]
+photo = ""  # path of a photo; empty: the synthetic sample
+enhancer = "zero_dce_pp"
+seed = 0
+output_dir = ""  # where results go; empty: runs/00_start_here in the project
+
+# %% [markdown]
+# ## A dark photo
+#
+# The sample starts as a well-lit picture. A simulated camera takes it again with a small part
+# of the light and adds the noise that few photons bring. Because the well-lit original is
+# known, we can later see what the enhancer got right.
+
+# %%
+normal = images.to_float(synthetic.scenes()["astronaut"])
+camera = synthetic.Camera(exposure=0.06, illumination=0.5, photons=2000, read_noise=0.002)
+sample = synthetic.darken(normal, seed, camera)
+
+# %% [markdown]
+# Throughout these notebooks an image is an array of height × width × 3 (red, green, blue) with
+# values between 0, black, and 1, white. Files store whole numbers from 0 to 255;
+# `load_image` and `save_image` convert.
+
+# %%
+low = images.load_image(photo) if photo else sample
+print(f"shape {low.shape}, values {low.min():.3f} to {low.max():.3f}, mean {low.mean():.3f}")
+
+# %% [markdown]
+# ## One call
+#
+# `load_enhancer` reads a trained network from `data/pretrained`, together with its *card*: a
+# record of what it is and how it was trained. `enhance` takes a photo of any size and returns
+# one of the same size.
+
+# %%
+network = load_enhancer(enhancer)
+enhanced = network.enhance(low)
+print(f"{enhancer}: {network.card['parameters']:,} parameters, mean now {enhanced.mean():.3f}")
+
+# %%
+plotting.before_after(low, enhanced)
+
+# %% [markdown]
+# The network has never seen a well-lit version of any dark photo. It was trained on dark and
+# mixed exposures alone, to meet four plain wishes: a middling brightness, local contrast
+# kept, no colour cast, smooth changes from pixel to pixel.
+#
+# ## What happened to the values
+#
+# A histogram shows which share of the pixels has which value. In a dark photo all of them
+# crowd at the left edge; enhancing spreads them to the right. The grey area is the
+# brightness, the lines are the three colours.
+
+# %%
+plotting.histograms({"low": low, "enhanced": enhanced})
+
+# %% [markdown]
+# ## Compare
+#
+# Brightening is older than neural networks. Four methods without any training are good to
+# know:
+#
+# - **gamma**: raise every value to the same power;
+# - **auto_gamma**: choose that power for each photo, from its own brightness;
+# - **clahe**: spread the histogram of small tiles, so that each gets its own contrast;
+# - **lime**: estimate the light that fell on the scene, smooth it, divide by it.
+#
+# Some of them are slow on a large photo. A preview of every second, third, ... pixel is enough to
+# choose by, and keeps the slider below quick.
+
+# %%
+step = -(-max(low.shape) // 900)  # rounded up: at most 900 pixels a side
+preview = low[::step, ::step]
+
+# %% [markdown]
+# The chosen enhancer comes first, then the other shipped ones, then the methods without
+# training.
+
+# %%
+from lle_utils.baselines import BASELINES
+
+learnt = [enhancer, *(name for name in list_enhancers() if name != enhancer)]
+results = {name: load_enhancer(name).enhance(preview) for name in learnt}
+for name in ("gamma", "auto_gamma", "clahe", "lime"):
+    results[name] = BASELINES[name](preview)
+
+# %%
+plotting.show_images({"low": preview, **results})
+
+# %% [markdown]
+# Look at three places: the darkest corner (is there detail, or coloured noise?), the
+# brightest (is it still drawn, or a white patch?) and the skin (is its colour believable?).
+# No method wins everywhere. `02_metrics` turns such impressions into numbers, and shows how
+# easily the numbers mislead.
+#
+# ## How much of it?
+#
+# The full effect is often too much. A blend moves each pixel part of the way from the dark
+# value to the enhanced one.
+
+
+# %%
+def blend(strength, method):
+    return preview + strength * (results[method] - preview)
+
+
+# %% [markdown]
+# Move the slider and change the method. The picture follows while you drag.
+
+# %%
+controls = {"strength": (0.0, 1.0, 0.05, 0.8), "method": list(results)}
+widgets.image_slider(blend, **controls)
+
+# %% [markdown]
+# A slider needs a running kernel. Whoever reads this page without one sees its starting
+# position here:
+
+# %%
+widgets.static(blend, **controls)
+
+# %% [markdown]
+# A second slider wipes from the dark photo to the enhanced one: at the right edge you see
+# only the dark photo, at the left edge only the result.
+
+# %%
+widgets.wipe(preview, results[enhancer])
+
+# %% [markdown]
+# ## Your own photo
+#
+# Press the button and choose a file. The photo stays on the machine that runs this notebook;
+# it appears below with its left half as it was and its right half enhanced.
+
+
+# %%
+def half_enhanced(image):
+    return plotting.wipe_image(image, network.enhance(image))
+
+
+widgets.upload_button(half_enhanced)
+
+# %% [markdown]
+# ## Keep the result
+#
+# `save_image` rounds to whole numbers and writes the file in one go: an interruption leaves
+# no half-written picture behind. The suffix decides the format.
+
+# %%
+from lle_utils.files import project_root
+
+folder = Path(output_dir or project_root() / "runs" / "00_start_here")
+print(images.save_image(folder / "enhanced.png", enhanced))
+
+# %% [markdown]
+# The same from a terminal, without a notebook:
+#
+# ```
+# lle enhance photo.jpg
+# ```
+#
+# ## A whole folder
+#
+# To have a folder to try it on, we first take three more dark pictures.
+
+# %%
+for index, (name, picture) in enumerate(synthetic.scenes().items()):
+    if name in ("chelsea", "coffee", "rocket"):
+        dark = synthetic.darken(images.to_float(picture), seed + index, camera)
+        images.save_image(folder / "dark" / f"{name}.png", dark)
+
+# %% [markdown]
+# Then comes the loop that you would use for your own: read, enhance, save under the same name
+# in another folder.
+
+# %%
+from lle_utils.data import list_photos
+
+for path in list_photos(folder / "dark"):
+    result = network.enhance(images.load_image(path))
+    images.save_image(folder / "bright" / path.name, result)
+
+# %%
+plotting.show_images({p.stem: images.load_image(p) for p in list_photos(folder / "bright")})
+
+# %% [markdown]
+# ## What it cannot do
+#
+# **It does not remove noise.** Brightening multiplies the noise together with the picture. A
+# part of the sample, magnified, beside the original with good light:
+
+# %%
+bright_sample = network.enhance(sample)
+window = (slice(60, 180), slice(170, 320))
+crops = {"low": sample, "enhanced": bright_sample, "original": normal}
+plotting.show_images({name: image[window] for name, image in crops.items()})
+
+# %% [markdown]
+# **Black stays black.** Where the camera counted nothing, nothing can be stretched. Each step
+# of Zero-DCE maps *x* to *x* + α·*x*·(1 − *x*), which is 0 for *x* = 0 whatever the network
+# chooses for α. We take the sample again with much less light and mark the values that are lost.
+
+# %%
+darker = synthetic.Camera(exposure=0.006, photons=2000, read_noise=0.002)
+night = synthetic.darken(normal, seed, darker)
+bright_night = network.enhance(night)
+lost = night == 0
+print(f"{lost.mean():.0%} of the values are 0; enhanced, they reach {bright_night[lost].max():.3f}")
+
+# %%
+plotting.show_images(
+    {"low": night, "enhanced": bright_night, "share of colours lost": lost.mean(axis=-1)}
+)
+
+# %% [markdown]
+# **A good photo gets worse.** The network was trained to bring pictures to a middling
+# brightness. It does not know that this one had it already.
+
+# %%
+overdone = network.enhance(normal)
+print(f"mean {normal.mean():.3f} before, {overdone.mean():.3f} after")
+plotting.before_after(normal, overdone)
+
+# %% [markdown]
+# Two things often beat enhancing a finished photo. A camera's *raw* file holds more than the 256
+# levels of a JPEG, so brightening it in a raw converter loses less. And a longer exposure
+# collects more light, which is the only cure for noise that invents nothing.
+#
+# ## Exercises
+#
+# **1.** Enhance the result once more. Does it become better, or only brighter?
+#
+# The solution is in the collapsed cell; open it with a click.
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+twice = network.enhance(results[enhancer])
+plotting.show_images({"once": results[enhancer], "twice": twice})
+
+# %% [markdown]
+# **2.** Spare the bright parts: let the strength of the blend fall from 1 where the photo is
+# black to 0 where it is white, and compare on the well-lit picture.
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+weight = 1 - normal.max(axis=-1, keepdims=True)
+spared = normal + weight * (overdone - normal)
+plotting.show_images({"original": normal, "enhanced": overdone, "bright parts spared": spared})
+
+# %% [markdown]
+# **3.** From which exposure on is the sample too dark to be saved? Try the shares 0.2, 0.05
+# and 0.01 of the light.
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+shots = {}
+for exposure in (0.2, 0.05, 0.01):
+    shot = synthetic.Camera(exposure, photons=2000, read_noise=0.002)
+    shots[f"exposure {exposure}"] = network.enhance(synthetic.darken(normal, seed, shot))
+plotting.show_images(shots)
+
+# %% [markdown]
+# ## What you have learnt
+#
+# One call brightens a photo of any size; a blend keeps the effect in bounds; a histogram
+# shows what moved. Noise, lost black and photos that were fine are where it fails, and a
+# simple gamma is often close. Next comes `01_data`: which photos such networks learn from, and
+# how to be sure of them.
+
+# %%
+from importlib.metadata import version
+
+for package in ("lle-utils", "keras", "numpy", "matplotlib", "ipywidgets"):
+    print(f"{package} {version(package)}")
