@@ -170,9 +170,7 @@ def color_constancy_loss(enhanced: Any, variant: str = "paper") -> Any:
     _check_variant(variant)
     _check_images(enhanced, "enhanced", 1)
     red, green, blue = ops.unstack(ops.mean(enhanced, axis=(1, 2)), 3, axis=-1)
-    squares = ops.stack(
-        [ops.square(red - green), ops.square(red - blue), ops.square(green - blue)]
-    )
+    squares = ops.stack([ops.square(red - green), ops.square(red - blue), ops.square(green - blue)])
     if variant == "paper":
         return ops.mean(ops.sum(squares, axis=0))
     total = ops.sum(ops.square(squares), axis=0)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from lle_utils.execution import ParameterError, Run, load_profile, run
 from lle_utils.files import atomic_path, project_root
 from lle_utils.sources import (
+    TITLE,
     Cell,
     NotebookError,
     cell_text,
@@ -175,7 +176,7 @@ def _titles(text: str, cell: Cell) -> list[str]:
     if cell.kind != "markdown":
         return []
     prose = re.sub(r"^# ```.*?^# ```", "", text, flags=re.MULTILINE | re.DOTALL)
-    return re.findall(r"^# # +(.+)$", prose, flags=re.MULTILINE)
+    return TITLE.findall(prose)
 
 
 def _check_derived(path: Path, text: str, _root: Path) -> list[str]:

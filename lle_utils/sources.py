@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from lle_utils.files import project_root
 
 MARKER = re.compile(r"^# %%(?: \[(?P<kind>\w+)\])?(?P<rest>.*)$")
+TITLE = re.compile(r"^# # +(.+)$", flags=re.MULTILINE)
 TAGS = re.compile(r"tags=(\[[^\]]*\])")
 ADDRESS = re.compile(r"https://github\.com/(?P<owner>[\w.-]+)/(?P<repository>[\w.-]+?)/?")
 
@@ -84,6 +85,12 @@ def notebook_folder(root: Path | None = None) -> Path:
 def chosen_sources(names: Iterable[str] | None, root: Path | None = None) -> list[Path]:
     """Return the ``.py`` of the named notebooks, or of all when ``names`` is None."""
     return [source_path(name, root) for name in names or list_notebooks(root)]
+
+
+def title_of(name: str, root: Path | None = None) -> str:
+    """Return the first-level heading of a notebook, or nothing when it has none."""
+    found = TITLE.search(source_path(name, root).read_text(encoding="utf-8"))
+    return found[1] if found else ""
 
 
 def split_cells(text: str) -> list[Cell]:

@@ -23,7 +23,7 @@ SCENE_FILES = {
     "rocket": "rocket.jpg",
     "stereo_motorcycle": "motorcycle_left.png",
 }
-VAL_SCENES = ("chelsea", "rocket")
+VAL_SCENES = ("chelsea", "stereo_motorcycle")
 TRAIN_SCENES = tuple(name for name in SCENE_FILES if name not in VAL_SCENES)
 
 

@@ -1,0 +1,208 @@
+"""The command line, ``lle``. Handlers import what they need, so that ``lle list`` is instant."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: Words after ``lle``; those of the process when None.
+
+    Returns:
+        The exit status: 0, or 1 when something failed or a check found a problem.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return options.handler(options) or 0
+    except KeyboardInterrupt:
+        return _complain("interrupted")
+    except Exception as error:
+        if options.debug or not _is_expected(error):
+            raise
+        return _complain(f"{error} (--debug shows where)")
+
+
+def _complain(message: str) -> int:
+    print(f"lle: {message}", file=sys.stderr)
+    return 1
+
+
+def _is_expected(error: Exception) -> bool:
+    """Tell an error that speaks to the user from one that speaks to a programmer."""
+    return isinstance(error, OSError | ImportError) or type(error).__module__.startswith("lle_")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="lle", description="Low-light enhancement notebooks.")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (_add_notebook_commands, _add_data_commands, _add_photo_commands):
+        add(commands)
+    return parser
+
+
+def _command(commands, name: str, handler, description: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=description, description=description)
+    parser.set_defaults(handler=handler)
+    return parser
+
+
+# Notebooks
+
+
+def _add_notebook_commands(commands) -> None:
+    _command(commands, "list", _list, "List the notebooks.")
+    named = [
+        _command(commands, "sync", _sync, "Derive every .ipynb from its .py."),
+        _command(commands, "check", _check, "Check that notebooks and profiles are in order."),
+        _command(commands, "run", _run, "Run notebooks and report on them."),
+    ]
+    for parser in named:
+        parser.add_argument("names", nargs="*", metavar="NAME", help="all notebooks by default")
+    named[-1].add_argument("--profile", default="quick", help="parameters to run with (quick)")
+    named[-1].add_argument("--output", type=Path, help="folder for results (runs/PROFILE)")
+    report = _command(commands, "report", _report, "Write the report of notebooks that have run.")
+    report.add_argument("folder", nargs="?", type=Path, help="folder of the run (runs/quick)")
+
+
+def _list(_options) -> None:
+    from lle_utils.sources import list_notebooks, title_of
+
+    for name in list_notebooks():
+        print(f"{name:24}{title_of(name)}")
+
+
+def _sync(options) -> None:
+    from lle_utils.notebooks import sync
+
+    written = sync(options.names or None)
+    print("\n".join(f"wrote {path}" for path in written) or "Everything was in sync.")
+
+
+def _check(options) -> int:
+    from lle_utils.notebooks import check, list_notebooks, summary
+
+    for name in options.names or list_notebooks():
+        print(summary(name))
+    problems = check(options.names or None)
+    for problem in problems:
+        print(f"lle: {problem}", file=sys.stderr)
+    print(f"{len(problems)} problems" if problems else "All in order.")
+    return int(bool(problems))
+
+
+def _run(options) -> int:
+    from lle_utils.execution import run
+    from lle_utils.report import write_report
+
+    results = run(options.names or None, options.profile, options.output)
+    failures = [result for result in results if result.error]
+    for result in failures:
+        print(f"\n{result.name} failed in {result.error}", file=sys.stderr)
+    total = sum(result.seconds for result in results)
+    print(f"\n{len(results) - len(failures)} of {len(results)} notebooks passed in {total:.0f} s")
+    if results:
+        print(f"Report: {write_report(results[0].path.parent)}")
+    return int(bool(failures))
+
+
+def _report(options) -> None:
+    from lle_utils.files import project_root
+    from lle_utils.report import write_report
+
+    folder = options.folder or project_root() / "runs" / "quick"
+    print(f"Report: {write_report(folder)}")
+
+
+# Data
+
+
+def _add_data_commands(commands) -> None:
+    description = "List, download, audit or pack data sets."
+    data = commands.add_parser("data", help=description, description=description)
+    commands = data.add_subparsers(required=True, metavar="COMMAND")
+    _command(commands, "list", _data_list, "List the data sets of the registry.")
+    download = _command(commands, "download", _data_download, "Download a data set.")
+    download.add_argument("name", metavar="NAME", help="as shown by `lle data list`")
+    download.add_argument("--target", type=Path, help="folder to put it in (data/downloads)")
+    download.add_argument("--archive", type=Path, help="a file fetched by hand in a browser")
+    audit = _command(commands, "audit", _data_audit, "Measure how well pairs of photos agree.")
+    audit.add_argument("folder", type=Path, help="holds low/ and normal/, or the like")
+    pack = _command(commands, "pack", _data_pack, "Pack pairs of photos into one .npz.")
+    pack.add_argument("folder", type=Path, help="holds low/ and normal/, or the like")
+    pack.add_argument("target", type=Path, help="the .npz to write")
+    fit = pack.add_mutually_exclusive_group()
+    fit.add_argument("--crop", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"))
+    fit.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"))
+    pack.add_argument("--split", default="train", help="the split of all pairs (train)")
+
+
+def _data_list(_options) -> None:
+    from lle_utils.registry import load_registry
+
+    for name, dataset in load_registry().items():
+        size = f"{dataset.approximate_bytes / 1e6:,.0f} MB" if dataset.approximate_bytes else "?"
+        print(f"{name:20}{size:>12}  {dataset.title} ({dataset.licence})")
+
+
+def _data_download(options) -> None:
+    from lle_utils.download import download
+
+    print(download(options.name, target=options.target, archive=options.archive))
+
+
+def _data_audit(options) -> int:
+    from lle_utils.audit import audit_pairs
+    from lle_utils.data import find_pairs, paired_folders
+
+    rows = audit_pairs(find_pairs(*paired_folders(options.folder)))
+    for row in rows:
+        print(f"{row['name']:24}{row['shift']:8.2f} px{row['ssim']:8.3f}  {' '.join(row['flags'])}")
+    flagged = sum(bool(row["flags"]) for row in rows)
+    print(f"{len(rows)} pairs, {flagged} flagged")
+    return int(bool(flagged))
+
+
+def _data_pack(options) -> None:
+    from lle_utils.data import find_pairs, paired_folders
+    from lle_utils.packs import pack_pairs
+
+    pairs = find_pairs(*paired_folders(options.folder))
+    print(pack_pairs(pairs, options.target, options.crop, options.size, options.split))
+
+
+# Photos
+
+
+def _add_photo_commands(commands) -> None:
+    enhance = _command(commands, "enhance", _enhance, "Brighten photos.")
+    enhance.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
+    enhance.add_argument("-o", "--output", type=Path, help="folder to write to (beside each)")
+    enhance.add_argument("--enhancer", default="zero_dce_pp", help="a name, or a .keras file")
+    enhance.add_argument("--strength", type=float, default=1.0, help="0 keeps the photo (1)")
+    evaluate = _command(commands, "evaluate", _evaluate, "Score enhancers on LOL and record it.")
+    evaluate.add_argument("--enhancer", action="append", help="may be repeated (all shipped)")
+    evaluate.add_argument("--split", default="val", help="train, val or test (val)")
+    _command(commands, "bench", _bench, "Measure speed and memory and record them.")
+
+
+def _enhance(options) -> None:
+    raise NotImplementedError
+
+
+def _evaluate(options) -> None:
+    raise NotImplementedError
+
+
+def _bench(_options) -> None:
+    raise NotImplementedError
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,197 @@
+"""Training that can be killed at any moment and goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from lle_utils.files import atomic_path
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that does not belong to the model at hand, or is damaged."""
+
+
+def set_seed(seed: int, deterministic: bool = False) -> None:
+    """Seed Python, NumPy and the backend.
+
+    Args:
+        seed: Non-negative integer.
+        deterministic: Also make TensorFlow's operations deterministic, which costs speed.
+            JAX on the CPU is deterministic without it.
+    """
+    keras.utils.set_random_seed(seed)
+    if deterministic and keras.backend.backend() == "tensorflow":
+        import tensorflow as tf  # only TensorFlow has this switch
+
+        tf.config.experimental.enable_op_determinism()
+
+
+def compile_options() -> dict:
+    """Return the ``compile()`` options that suit the machine.
+
+    XLA makes every model of this suite slower on a CPU under TensorFlow, so it is off there;
+    JAX always compiles, and on a GPU Keras decides.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf  # asked only for its list of devices
+
+        if not tf.config.list_physical_devices("GPU"):
+            return {"jit_compile": False}
+    return {}
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Save weights, optimizer state, epoch and history after every epoch, atomically.
+
+    An epoch whose loss is not finite is not saved and ends the training, so that the last
+    good state survives.
+
+    Args:
+        path: File ending in ``.npz``.
+        history: Values of earlier epochs, extended in place.
+    """
+
+    def __init__(self, path: str | os.PathLike, history: dict[str, list[float]]) -> None:
+        super().__init__()
+        self.path = Path(path)
+        self.history = history
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Append the logs of the epoch and write the checkpoint."""
+        logs = {name: float(value) for name, value in (logs or {}).items()}
+        bad = [name for name, value in logs.items() if not math.isfinite(value)]
+        if bad:
+            self.model.stop_training = True
+            print(
+                f"Stopped in epoch {epoch + 1}: {', '.join(bad)} is not finite. "
+                f"{self.path} holds the epoch before. Lower the learning rate or clip gradients."
+            )
+            return
+        for name, value in logs.items():
+            self.history.setdefault(name, []).append(value)
+        save_checkpoint(self.path, self.model, epoch + 1, self.history)
+
+
+def save_checkpoint(
+    path: str | os.PathLike, model: keras.Model, epoch: int, history: dict[str, list[float]]
+) -> None:
+    """Write all that an exact resume needs to one ``.npz`` (no pickle).
+
+    Args:
+        path: File ending in ``.npz``.
+        model: Compiled model; its variables and those of its optimizer are saved in order.
+        epoch: Number of finished epochs.
+        history: One list of values per logged name.
+    """
+    variables = _all_variables(model)
+    arrays = {f"v{i:05d}": np.asarray(variable) for i, variable in enumerate(variables)}
+    meta = json.dumps({"epoch": epoch, "history": history})
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, meta=np.array(meta), **arrays)
+
+
+def load_checkpoint(path: str | os.PathLike, model: keras.Model) -> tuple[int, dict]:
+    """Put a checkpoint back into a compiled model.
+
+    Args:
+        path: File written by `save_checkpoint`.
+        model: A model built and compiled like the one that was saved.
+
+    Returns:
+        The number of finished epochs and the history.
+
+    Raises:
+        CheckpointError: If the file is damaged or belongs to another model.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            meta = json.loads(str(file["meta"]))
+            values = [file[name] for name in sorted(file.files) if name != "meta"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise CheckpointError(
+            f"{path} is not a readable checkpoint ({error}). Delete it to start again."
+        ) from error
+    variables = _all_variables(model)
+    shapes = [tuple(variable.shape) for variable in variables]
+    if shapes != [value.shape for value in values]:
+        raise CheckpointError(
+            f"{path} holds {len(values)} arrays that do not fit the {len(shapes)} variables of "
+            "this model and optimizer. Delete it, or restore the settings it was made with."
+        )
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+    return int(meta["epoch"]), meta["history"]
+
+
+def _all_variables(model: keras.Model) -> list:
+    model.optimizer.build(model.trainable_variables)
+    metrics = {id(variable) for variable in model.metrics_variables}
+    kept = [variable for variable in model.variables if id(variable) not in metrics]
+    return kept + list(model.optimizer.variables)
+
+
+def fit(
+    model: keras.Model,
+    stream: keras.utils.PyDataset,
+    epochs: int,
+    checkpoint: str | os.PathLike,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: int | str = "auto",
+) -> dict[str, list[float]]:
+    """Train to ``epochs`` epochs, going on from ``checkpoint`` when it exists.
+
+    A run that was killed and started again ends with the same weights as one that was not,
+    because the stream's batches depend on seed, epoch and index only.
+
+    Args:
+        model: Built and compiled model.
+        stream: A `lle_utils.streams` dataset; its ``epoch`` is set.
+        epochs: Number of epochs to reach in all.
+        checkpoint: File ending in ``.npz``, rewritten after every epoch.
+        callbacks: Further Keras callbacks.
+        verbose: As in ``keras.Model.fit``.
+
+    Returns:
+        The history of all epochs, those before the resume included: name -> one value each.
+
+    Raises:
+        CheckpointError: If the checkpoint does not fit the model.
+    """
+    done, history = 0, {}
+    if Path(checkpoint).exists():
+        done, history = load_checkpoint(checkpoint, model)
+    if done >= epochs:
+        return history
+    follow = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: setattr(stream, "epoch", epoch)
+    )
+    model.fit(
+        stream,
+        epochs=epochs,
+        initial_epoch=done,
+        shuffle=False,
+        callbacks=[follow, Checkpoint(checkpoint, history), *callbacks],
+        verbose=verbose,
+    )
+    return history
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result depends on, for cards and records."""
+    found = {
+        "python": platform.python_version(),
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+        "backend": keras.backend.backend(),
+    }
+    module = __import__(found["backend"])
+    return {**found, found["backend"]: module.__version__}
