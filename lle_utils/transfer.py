@@ -101,7 +101,9 @@ def _receive_piece(url: str, part: Path, label: str) -> None:
         _check_space(part.parent, (total or 0) - start)
         validator.write_text(_strong_validator(reply))
         _append(reply, part, start, total, label)
-    if total is not None and _size(part) != total:
+    if total is not None and _size(part) > total:
+        raise _StartOver(f"received {_size(part)} bytes of {total}")  # never take it for progress
+    if total is not None and _size(part) < total:
         raise requests.ConnectionError(f"connection closed after {_size(part)} of {total} bytes")
     validator.unlink(missing_ok=True)
 
