@@ -236,9 +236,9 @@ def refine_illumination(
     threshold = np.float32(strength) * np.stack(_texture_weights(estimate))
     angles = [np.pi * np.arange(side, dtype=np.float32) / side for side in estimate.shape]
     laplacian = (2 - 2 * np.cos(angles[0]))[:, None] + (2 - 2 * np.cos(angles[1]))
-    slopes = np.zeros((2, *estimate.shape), np.float32)
+    slopes = _gradient(estimate)
     multiplier = np.zeros_like(slopes)
-    penalty, growth = 1.0, 1.2
+    penalty, growth = 10.0, 1.2
     tolerance = 1e-5 * np.linalg.norm(estimate)
     refined = estimate
     for _ in range(iterations):

@@ -81,13 +81,11 @@ def test_gamma_is_a_power_and_keeps_order():
 
 
 def test_auto_gamma_reaches_its_target(photo):
-    lit = np.clip(photo, 2 / 255, 1)
-    grey = luminance(lit)[..., None].repeat(3, axis=-1)
-    assert np.log(luminance(baselines.auto_gamma(grey))).mean() == pytest.approx(
-        np.log(0.5), abs=1e-5
-    )
-    inverse = baselines.auto_gamma(grey**1.7)  # undone, because one exponent absorbs another
-    np.testing.assert_allclose(inverse, baselines.auto_gamma(grey), atol=0.02)
+    grey = np.clip(luminance(photo), 0.05, 1)[..., None].repeat(3, axis=-1)
+    result = baselines.auto_gamma(grey)
+    assert np.log(luminance(result)).mean() == pytest.approx(np.log(0.5), abs=1e-5)
+    # One exponent absorbs another, as long as nothing falls below one level.
+    np.testing.assert_allclose(baselines.auto_gamma(grey**1.5), result, atol=1e-4)
 
 
 def test_auto_gamma_darkens_a_bright_photo(photo):
