@@ -123,7 +123,7 @@ def _failure(dataset: Dataset, reasons: list[str]) -> str:
             *(f"  {number}. {reason}" for number, reason in enumerate(reasons, 1)),
             "Try again later: a download that broke off is continued. Or open one of the",
             "addresses in a browser and hand the file over with",
-            f'lle_utils.download.download("{dataset.name}", archive="FILE").',
+            f"  lle data download {dataset.name} --archive FILE",
             *steps,
         ]
     )

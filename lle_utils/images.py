@@ -43,11 +43,7 @@ def check_image(image: np.ndarray, name: str = "image", ndim: int | None = 3) ->
             f"{name} has dtype {image.dtype}; expected floating point in [0, 1]. "
             "Convert 8-bit data with lle_utils.images.to_float."
         )
-    allowed = (3, 4) if ndim is None else (ndim,)
-    if image.ndim not in allowed or image.shape[-1] != 3 or 0 in image.shape:
-        layout = {3: "(H, W, 3)", 4: "(N, H, W, 3)"}
-        expected = " or ".join(layout[n] for n in allowed)
-        raise ImageError(f"{name} has shape {image.shape}; expected RGB of shape {expected}.")
+    _check_shape(image, name, (3, 4) if ndim is None else (ndim,))
     low, high = float(image.min()), float(image.max())
     if not np.isfinite(low + high):
         raise ImageError(f"{name} contains NaN or infinite values; expected numbers in [0, 1].")
@@ -57,6 +53,13 @@ def check_image(image: np.ndarray, name: str = "image", ndim: int | None = 3) ->
             "Clip it, or divide 8-bit values by 255."
         )
     return image.astype(np.float32, copy=False)
+
+
+def _check_shape(image: np.ndarray, name: str, allowed: tuple[int, ...]) -> None:
+    if image.ndim not in allowed or image.shape[-1] != 3 or 0 in image.shape:
+        layout = {3: "(H, W, 3)", 4: "(N, H, W, 3)"}
+        expected = " or ".join(layout[n] for n in allowed)
+        raise ImageError(f"{name} has shape {image.shape}; expected RGB of shape {expected}.")
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
@@ -148,6 +151,8 @@ def decode_uint8(content: bytes, name: str = "image") -> np.ndarray:
         with Image.open(BytesIO(content)) as picture:
             picture.load()
             return _upright_rgb(picture)
+    except ImageError as error:
+        raise ImageError(f"{name} {error}.") from error
     except UnidentifiedImageError as error:
         raise ImageError(f"{name} cannot be opened as an image: unknown format.") from error
     except Image.DecompressionBombError as error:
@@ -160,8 +165,13 @@ def _upright_rgb(picture: Image.Image) -> np.ndarray:
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I") or picture.mode == "F":  # 16-bit and wider grey
         values = np.asarray(picture).astype(np.float64)
-        top = 65535.0 if picture.mode != "F" or values.max() > 1 else 1.0
-        grey = np.rint(np.clip(values / top, 0, 1) * 255).astype(np.uint8)
+        top = 1.0 if picture.mode == "F" else 65535.0
+        if not (values.min() >= 0 and values.max() <= top):  # the range is never guessed
+            raise ImageError(
+                f"holds {picture.mode} values from {values.min():g} to {values.max():g}; expected "
+                f"0 to {top:g}, 16-bit integers or floating point up to 1"
+            )
+        grey = np.rint(values / top * 255).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=-1)
     if picture.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
@@ -205,6 +215,7 @@ def save_image(path: str | os.PathLike, image: np.ndarray, quality: int = 95) ->
     image = np.asarray(image)
     if image.dtype != np.uint8:
         image = to_uint8(check_image(image))
+    _check_shape(image, "image", (3,))
     with atomic_path(path) as temporary:
         Image.fromarray(image).save(temporary, quality=quality)
     return path

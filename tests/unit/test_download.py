@@ -273,7 +273,7 @@ def test_the_next_mirror_is_tried_and_every_reason_told(tmp_path, site):
         "3. " + bad[2] + ": not a zip file",
         "4. https://example.org/login: needs a browser",
         "(Sign in.)",
-        'download("photos", archive="FILE")',
+        "lle data download photos --archive FILE",
     ):
         assert part in message
 
