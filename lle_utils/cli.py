@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+METHOD_HELP = "a shipped enhancer, the folder of one, or a classical baseline"
+METRICS = ("psnr", "ssim", "psnr_dark", "delta_e", "niqe")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -181,27 +185,84 @@ def _data_pack(options) -> None:
 
 
 def _add_photo_commands(commands) -> None:
-    enhance = _command(commands, "enhance", _enhance, "Brighten photos.")
+    enhance = _command(commands, "enhance", _enhance, "Brighten photos, or folders of them.")
     enhance.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
     enhance.add_argument("-o", "--output", type=Path, help="folder to write to (beside each)")
-    enhance.add_argument("--enhancer", default="zero_dce_pp", help="a name, or a .keras file")
+    enhance.add_argument("--enhancer", default="zero_dce_pp", help=METHOD_HELP)
     enhance.add_argument("--strength", type=float, default=1.0, help="0 keeps the photo (1)")
-    evaluate = _command(commands, "evaluate", _evaluate, "Score enhancers on LOL and record it.")
-    evaluate.add_argument("--enhancer", action="append", help="may be repeated (all shipped)")
+    evaluate = _command(commands, "evaluate", _evaluate, "Score methods on LOL and record it.")
+    evaluate.add_argument("--enhancer", action="append", help=f"{METHOD_HELP}; repeatable (all)")
     evaluate.add_argument("--split", default="val", help="train, val or test (val)")
+    evaluate.add_argument("--metrics", nargs="+", default=METRICS, help=" ".join(METRICS))
     _command(commands, "bench", _bench, "Measure speed and memory and record them.")
 
 
-def _enhance(options) -> None:
-    raise NotImplementedError
+def _method(name: str):
+    """Return the function that enhances an image: a baseline by name, else an enhancer."""
+    from lle_utils.baselines import BASELINES
+    from lle_utils.inference import load_enhancer
+
+    return BASELINES[name] if name in BASELINES else load_enhancer(name).enhance
+
+
+def _enhance(options) -> int:
+    from lle_utils.images import load_image, save_image
+
+    if not 0 <= options.strength <= 1:
+        return _complain(f"--strength is {options.strength:g}; expected 0 to 1.")
+    targets = _enhanced_paths(options.photos, options.output)
+    method = _method(options.enhancer)
+    for target, photo in targets.items():
+        low = load_image(photo)
+        print(save_image(target, low + options.strength * (method(low) - low)))
+    return 0
+
+
+def _enhanced_paths(photos: Sequence[Path], folder: Path | None) -> dict[Path, Path]:
+    """Map each file to write to the photo it comes from; no two photos share one."""
+    from lle_utils.data import list_photos
+    from lle_utils.images import ImageError
+
+    targets: dict[Path, Path] = {}
+    found = (list_photos(given) if given.is_dir() else [given] for given in photos)
+    for photo in itertools.chain.from_iterable(found):
+        if photo.stem.endswith("_enhanced") and photo not in photos:
+            continue  # what an earlier run wrote into the folder
+        target = (folder or photo.parent) / f"{photo.stem}_enhanced{photo.suffix}"
+        if target in targets:
+            raise ImageError(f"{photo} and {targets[target]} would both be written to {target}.")
+        targets[target] = photo
+    return targets
 
 
 def _evaluate(options) -> None:
-    raise NotImplementedError
+    from tqdm import tqdm
+
+    from lle_utils.baselines import BASELINES
+    from lle_utils.data import lol_pairs, scene_of
+    from lle_utils.inference import list_enhancers
+    from lle_utils.results import evaluate, load_records, save_records, table
+
+    pairs = lol_pairs(options.split)
+    scenes = {pair.name: scene_of(pair.name) for pair in pairs}
+    data, evaluation = f"LOL v1, {options.split} pairs", f"lol_{options.split}"
+    try:
+        records = load_records(evaluation)  # rows of other methods stay
+    except FileNotFoundError:
+        records = {}
+    for name in options.enhancer or [*BASELINES, *list_enhancers()]:
+        shown = tqdm(pairs, desc=name, unit="photo")
+        records[name] = evaluate(
+            name, _method(name), shown, options.metrics, data=data, scenes=scenes
+        )
+    path = save_records(evaluation, records.values())
+    print(f"{table(records)}\n\nRecord: {path}")
 
 
 def _bench(_options) -> None:
-    raise NotImplementedError
+    from lle_utils.bench import run_bench
+
+    print(f"Record: {run_bench()}")
 
 
 if __name__ == "__main__":

@@ -80,6 +80,8 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
   gap: .8rem; margin-top: 1rem; }
 .figures a { display: flex; align-items: center; justify-content: center; background: #fff;
   border: 1px solid var(--line); border-radius: 6px; padding: .4rem; height: 10.5rem; }
+.figures a.wide { grid-column: span 2; }
+@media (max-width: 34rem) { .figures a.wide { grid-column: auto; } }
 .figures img { max-width: 100%; max-height: 100%; }
 .table { overflow-x: auto; margin-top: 1rem; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
@@ -280,8 +282,7 @@ def _index(profile: str, entries: list[Entry]) -> str:
 def _section(entry: Entry) -> str:
     page = f"{entry.name}.html"
     figures = "".join(
-        f'<a href="{page}#cell-id={cell_id}">'
-        f'<img alt="Figure {number} of {entry.name}" loading="lazy" src="{_thumbnail(png)}"></a>'
+        _figure(f"{page}#cell-id={cell_id}", f"Figure {number} of {entry.name}", png)
         for number, (cell_id, png) in enumerate(entry.figures, start=1)
     )
     tables = "".join(f'<div class="table">{table}</div>' for table in entry.tables)
@@ -296,17 +297,23 @@ def _section(entry: Entry) -> str:
 """
 
 
-def _thumbnail(png: bytes) -> str:
+def _figure(link: str, alternative: str, png: bytes) -> str:
+    """Return a thumbnail that links to the cell of the figure; panoramas get twice the room."""
     from PIL import Image
 
-    buffer = io.BytesIO()
     with Image.open(io.BytesIO(png)) as picture:
+        wide = picture.width > 2 * picture.height
         picture = picture.convert("RGBA")
+        picture.thumbnail((2 * THUMBNAIL_SIZE[0] if wide else THUMBNAIL_SIZE[0], THUMBNAIL_SIZE[1]))
         paper = Image.new("RGBA", picture.size, "white")
         small = Image.alpha_composite(paper, picture).convert("RGB")
-        small.thumbnail(THUMBNAIL_SIZE)
-        small.save(buffer, format="JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    buffer = io.BytesIO()
+    small.save(buffer, format="JPEG", quality=85)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return (
+        f'<a{" class=wide" if wide else ""} href="{link}">'
+        f'<img alt="{alternative}" loading="lazy" src="data:image/jpeg;base64,{data}"></a>'
+    )
 
 
 def _clock(seconds: float) -> str:

@@ -42,7 +42,7 @@ def test_the_parser_imports_nothing_heavy():
     code = (
         "import sys; from lle_utils import cli; cli._parser();"
         "heavy = {'numpy', 'keras', 'tensorflow', 'papermill', 'jupytext', 'PIL', 'nbformat'};"
-        "sys.exit(', '.join(sorted(heavy & set(sys.modules))))"
+        "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or None)"
     )
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert outcome.returncode == 0, outcome.stderr
@@ -98,3 +98,33 @@ def test_an_unpaired_photo_is_named(pairs, capsys):
     message = fails_with(capsys, "data", "pack", str(pairs), str(pairs / "pack.npz"))
     assert "2" in message
     assert not (pairs / "pack.npz").exists()
+
+
+def test_enhance_blends_and_keeps_name_and_size(pairs):
+    low = pairs / "low" / "0.png"
+    full, half = pairs / "full", pairs / "half"
+    words = ["enhance", str(low), "--enhancer", "gamma"]
+    assert cli.main([*words, "-o", str(full)]) == 0
+    assert cli.main([*words, "-o", str(half), "--strength", "0.5"]) == 0
+    original, whole, blend = (
+        np.asarray(Image.open(path)).astype(float)
+        for path in (low, full / "0_enhanced.png", half / "0_enhanced.png")
+    )
+    assert whole.shape == original.shape
+    assert whole.mean() > original.mean() + 20
+    np.testing.assert_allclose(blend, (original + whole) / 2, atol=1)
+
+
+def test_enhance_takes_folders_and_writes_beside_the_photos(pairs):
+    for _ in range(2):  # what the first run wrote is no photo of the second
+        assert cli.main(["enhance", str(pairs / "low"), "--enhancer", "gamma"]) == 0
+    assert len(list((pairs / "low").glob("*_enhanced.png"))) == 3
+
+
+def test_enhance_refuses_what_it_cannot_do(pairs, capsys):
+    low, normal = str(pairs / "low" / "0.png"), str(pairs / "normal" / "0.png")
+    assert "expected 0 to 1" in fails_with(capsys, "enhance", low, "--strength", "2")
+    assert "no_such" in fails_with(capsys, "enhance", low, "--enhancer", "no_such")
+    both = fails_with(capsys, "enhance", low, normal, "--enhancer", "gamma", "-o", str(pairs))
+    assert "would both be written" in both
+    assert not list(pairs.rglob("*_enhanced.png"))
