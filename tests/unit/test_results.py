@@ -1,5 +1,6 @@
 """Intervals against theory, records against damage, tables against records."""
 
+import doctest
 import json
 
 import numpy as np
@@ -10,6 +11,12 @@ from lle_utils.results import RecordError
 
 NAMES = [f"photo{i}" for i in range(8)]
 SCENES = {name: i // 2 for i, name in enumerate(NAMES)}
+
+
+def test_doctests():
+    result = doctest.testmod(results)
+    assert result.attempted > 0
+    assert result.failed == 0
 
 
 def _pairs(count=8):
