@@ -34,7 +34,7 @@ class _Stream(keras.utils.PyDataset):
         epoch: int,
     ) -> None:
         super().__init__()
-        self._sources = sources
+        self._sources = list(sources.values())
         self._count = _check_sources(sources, crop)
         if batch_size < 1 or (steps is not None and steps < 1):
             raise ValueError(f"batch_size={batch_size}, steps={steps}: expected 1 or more.")
@@ -81,18 +81,17 @@ class _Stream(keras.utils.PyDataset):
     def _batches(self, epoch: int, index: int) -> list[np.ndarray]:
         rng = np.random.default_rng([self.seed, epoch, index])
         shape = (self.batch_size, self.crop, self.crop, 3)
-        batches = [np.empty(shape, np.float32) for _ in self._sources]
+        batches = [np.empty(shape, photos[0].dtype) for photos in self._sources]
         for row, photo in enumerate(self._members(epoch, index)):
-            height, width = next(iter(self._sources.values()))[photo].shape[:2]
+            height, width = self._sources[0][photo].shape[:2]
             top = rng.integers(height - self.crop + 1)
             left = rng.integers(width - self.crop + 1)
             symmetry = int(rng.integers(8)) if self.augment else 0
             window = np.s_[top : top + self.crop, left : left + self.crop]
-            for batch, photos in zip(batches, self._sources.values(), strict=True):
-                patch = photos[photo][window]
-                patch = to_float(patch) if patch.dtype == np.uint8 else patch
-                batch[row] = transform(patch, symmetry)
-        return batches
+            for batch, photos in zip(batches, self._sources, strict=True):
+                patch = np.ascontiguousarray(photos[photo][window])
+                _pixels(batch[row])[...] = transform(_pixels(patch), symmetry)
+        return [_to_float(batch) for batch in batches]
 
     def _members(self, epoch: int, index: int) -> list[int]:
         """Say which photos batch ``index`` holds: all of them once before any comes again."""
@@ -196,6 +195,15 @@ def transform(patch: np.ndarray, symmetry: int) -> np.ndarray:
     return patch[:, ::-1] if symmetry >= 4 else patch
 
 
+def _pixels(patch: np.ndarray) -> np.ndarray:
+    """View ``(H, W, 3)`` as ``(H, W, 1)``: turning whole pixels is several times as fast."""
+    return patch.view(f"V{3 * patch.itemsize}")
+
+
+def _to_float(batch: np.ndarray) -> np.ndarray:
+    return to_float(batch) if batch.dtype == np.uint8 else batch.astype(np.float32, copy=False)
+
+
 def _check_sources(sources: dict[str, Photos], crop: int) -> int:
     counts = {name: len(photos) for name, photos in sources.items()}
     if len(set(counts.values())) != 1 or 0 in counts.values():
@@ -206,6 +214,9 @@ def _check_sources(sources: dict[str, Photos], crop: int) -> int:
         if len({photo.shape for photo in photos}) != 1:
             shapes = {name: photo.shape for name, photo in zip(sources, photos, strict=True)}
             raise ValueError(f"Pair {i} has differing shapes {shapes}.")
+    for name, photos in sources.items():
+        if len({photo.dtype for photo in photos}) > 1:
+            raise ValueError(f"{name} mixes 8-bit and float photos; convert them to one type.")
     return counts.popitem()[1]
 
 

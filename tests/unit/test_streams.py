@@ -138,6 +138,8 @@ def test_wrong_photos_are_refused():
         PhotoStream([coded_photos(1)[0], np.zeros((20, 20), np.uint8)], crop=8, batch_size=1)
     with pytest.raises(ImageError, match="divide 8-bit values"):
         PhotoStream([np.full((20, 20, 3), 80.0)], crop=8, batch_size=1)
+    with pytest.raises(ValueError, match="mixes 8-bit and float"):
+        PhotoStream([coded_photos(1)[0], to_float(coded_photos(1)[0])], crop=8, batch_size=1)
     with pytest.raises(ValueError, match="batch_size=0"):
         PhotoStream(coded_photos(), crop=8, batch_size=0)
 
