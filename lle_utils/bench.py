@@ -1,0 +1,277 @@
+"""Measure speed and memory: enhancers against a classical method, packs against PNG files.
+
+Every case runs in a process of its own, so that its peak memory is its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from lle_utils.files import atomic_path, data_dir
+
+METHODS = ("zero_dce_pp", "zero_dce", "clahe")
+SIZES = ((400, 600), (3000, 4000))  # height, width: a photo of LOL, and 12 megapixels
+MINIMUM, MAXIMUM = 3, 5  # measured runs after the warm-up
+PATIENCE = 20.0  # seconds, after which the minimum is enough
+BATCHES, BATCH_SIZE, CROP = 16, 8, 128  # 128 pairs of crops
+STEP_METHOD = "zero_dce"  # whose training step the reading of a batch is compared with
+PACKAGES = ("lle-utils", "keras", "tensorflow", "tensorflow-cpu", "numpy", "pillow", "scikit-image")
+
+
+class BenchError(RuntimeError):
+    """A case that could not be measured."""
+
+
+def run_bench(target: str | os.PathLike | None = None) -> Path:
+    """Measure everything, print it, and write the record.
+
+    Args:
+        target: The file to write, ``data/results/bench.json`` by default.
+
+    Returns:
+        The path written.
+
+    Raises:
+        BenchError: If the process of a case fails, such as for a missing enhancer.
+    """
+    here = machine()  # first, before the load is our own
+    cases = []
+    for height, width in SIZES:
+        for method in METHODS:
+            print(f"{method}, {width}x{height} ...", file=sys.stderr, flush=True)
+            cases.append(_in_own_process("enhance", method, height, width))
+    print("reading batches ...", file=sys.stderr, flush=True)
+    record = {
+        "kind": "bench",
+        "schema": 1,
+        "machine": here,
+        "enhance": cases,
+        "batches": _in_own_process("batches"),
+    }
+    print(report(record))
+    target = Path(target or data_dir() / "results" / "bench.json")
+    with atomic_path(target) as temporary:
+        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    return target
+
+
+def report(record: dict) -> str:
+    """Print a record of `run_bench` as Markdown.
+
+    Args:
+        record: The content of its file.
+
+    Returns:
+        A table of the photos and a line each on batches and machine.
+    """
+    lines = ["| method | photo | seconds | peak memory (GB) |", "|---|---|---:|---:|"]
+    for case in record["enhance"]:
+        size = f"{case['width']}×{case['height']}"
+        memory = case["peak_bytes"] / 1e9
+        lines.append(f"| {case['method']} | {size} | {case['median']:.3f} | {memory:.2f} |")
+    batches, here = record["batches"], record["machine"]
+    lines += [
+        "",
+        f"{batches['crops']} pairs of {CROP}×{CROP} crops: {batches['pack']['median']:.3f} s from "
+        f"the pack, {batches['png']['median']:.2f} s from PNG files, {batches['times_faster']:.0f} "
+        f"times as long. A batch of {BATCH_SIZE} pairs takes {batches['share_of_step']:.1%} of a "
+        f"training step of {STEP_METHOD}.",
+        f"{here['processor']}, {here['cores']} cores; medians; "
+        + ", ".join(f"{name} {number}" for name, number in here["versions"].items())
+        + ".",
+    ]
+    return "\n".join(lines)
+
+
+def machine() -> dict:
+    """Describe this machine: processor, usable cores, load, system and versions (Linux)."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue  # tensorflow or tensorflow-cpu, never both
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load_before": os.getloadavg()[0],
+        "system": platform.platform(),
+        "versions": versions,
+    }
+
+
+def _processor() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in text.splitlines() if "model name" in line]
+    return names[0] if names else platform.machine()
+
+
+def timed(work: Callable[[], object]) -> dict:
+    """Time a function: one warm-up, then three to five runs.
+
+    Args:
+        work: Called without arguments; its result is dropped.
+
+    Returns:
+        ``first`` (the warm-up), ``runs`` and their ``median``, in seconds.
+    """
+    first = _seconds(work)
+    runs: list[float] = []
+    while len(runs) < MINIMUM or (len(runs) < MAXIMUM and sum(runs) < PATIENCE):
+        runs.append(_seconds(work))
+    return {"first": first, "runs": runs, "median": statistics.median(runs)}
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+# Cases, each in its own process
+
+
+def _in_own_process(*words: object) -> dict:
+    command = [sys.executable, "-m", "lle_utils.bench", *map(str, words)]
+    outcome = subprocess.run(command, capture_output=True, text=True)
+    if outcome.returncode:
+        last = outcome.stderr.strip().splitlines()[-1:] or ["no message"]
+        raise BenchError(f"The case {' '.join(map(str, words))} failed: {last[0]}")
+    return json.loads(outcome.stdout.splitlines()[-1])
+
+
+def enhance_case(method: str, height: int, width: int) -> dict:
+    """Time one method on one photo, a bundled scene taken dark by the synthetic camera.
+
+    Args:
+        method: A baseline or an enhancer.
+        height, width: Size of the photo in pixels.
+
+    Returns:
+        The case: method, size, times as of `timed`, and the peak memory of the process so far.
+    """
+    from lle_utils import synthetic
+    from lle_utils.baselines import BASELINES
+    from lle_utils.images import to_float
+
+    # Memory and time do not depend on detail, so a small dark picture is repeated.
+    tile = synthetic.synthetic_pairs(1, (200, 200)).low[0]
+    repeats = (-(-height // 200), -(-width // 200), 1)
+    photo = to_float(np.tile(tile, repeats)[:height, :width])
+    if method in BASELINES:
+        work = BASELINES[method]
+    else:
+        from lle_utils.inference import load_enhancer
+
+        work = load_enhancer(method).enhance
+    times = timed(lambda: work(photo))
+    case = {"method": method, "height": height, "width": width}
+    return {**case, **times, "peak_bytes": peak_memory()}
+
+
+def batches_case() -> dict:
+    """Time the same batches of random paired crops, from a pack and from PNG files.
+
+    Returns:
+        Times of `timed` for ``pack``, ``png`` and one training ``step``; how many
+        ``times_faster`` the pack is, and the ``share_of_step`` that reading its batch takes.
+    """
+    from lle_utils import packs, streams
+    from lle_utils.data import find_pairs
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _write_pairs(folder, BATCHES * BATCH_SIZE)
+        pairs = find_pairs(folder / "low", folder / "normal")
+        pack = packs.open_pack(packs.pack_pairs(pairs, folder / "pairs.npz"))
+        options = {"crop": CROP, "batch_size": BATCH_SIZE, "steps": BATCHES}
+        packed = streams.PairStream(pack.low, pack.normal, **options)
+        from_pack = timed(lambda: [packed[i] for i in range(BATCHES)])
+        from_png = timed(lambda: _decode_batches(pairs))
+        step = timed(_training_step(packed[0]))
+    return {
+        "crops": BATCHES * BATCH_SIZE,
+        "photo": [400, 600],
+        "pack": from_pack,
+        "png": from_png,
+        "step": step,
+        "times_faster": from_png["median"] / from_pack["median"],
+        "share_of_step": from_pack["median"] / BATCHES / step["median"],
+    }
+
+
+def _training_step(batch: tuple) -> Callable[[], object]:
+    """Return one step of training `STEP_METHOD`, with a loss that costs next to nothing.
+
+    The losses of the notebooks only make a step longer, and the share of reading smaller.
+    """
+    from lle_utils.inference import load_enhancer
+    from lle_utils.training import compile_options
+
+    model = load_enhancer(STEP_METHOD).model
+    model.compile("adam", "mse", **compile_options())
+    return lambda: model.train_on_batch(*batch)
+
+
+def _write_pairs(folder: Path, count: int) -> None:
+    """Write pairs of 600x400 PNG files: a few different ones, each several times."""
+    from lle_utils import images, synthetic
+
+    different = synthetic.synthetic_pairs(8, (400, 600))
+    for i in range(count):
+        images.save_image(folder / "low" / f"{i}.png", different.low[i % 8])
+        images.save_image(folder / "normal" / f"{i}.png", different.normal[i % 8])
+
+
+def _decode_batches(pairs: list) -> None:
+    """Read what `PairStream` reads, the plain way: decode both files, crop, turn, convert."""
+    from lle_utils.images import read_uint8, to_float
+    from lle_utils.streams import transform
+
+    rng = np.random.default_rng(0)
+    for start in range(0, len(pairs), BATCH_SIZE):
+        batch = []
+        for pair in pairs[start : start + BATCH_SIZE]:
+            low, normal = read_uint8(pair.low), read_uint8(pair.normal)
+            top, left = (rng.integers(side - CROP + 1) for side in low.shape[:2])
+            window, symmetry = np.s_[top : top + CROP, left : left + CROP], int(rng.integers(8))
+            batch.append([transform(photo[window], symmetry) for photo in (low, normal)])
+        to_float(np.array(batch))
+
+
+def peak_memory() -> int:
+    """Return the largest resident memory of this process so far, in bytes."""
+    import resource  # not on Windows, where the bench does not run
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _main(words: list[str]) -> None:
+    kind, *rest = words
+    if kind == "enhance":
+        method, height, width = rest
+        result = enhance_case(method, int(height), int(width))
+    else:
+        result = batches_case()
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1:])

@@ -1,0 +1,49 @@
+"""The measuring itself: own processes, honest peaks, a readable report."""
+
+import json
+
+import pytest
+
+from lle_utils import bench
+
+
+def test_a_case_is_measured_in_a_process_of_its_own():
+    case = bench._in_own_process("enhance", "gamma", 60, 80)
+    assert (case["method"], case["height"], case["width"]) == ("gamma", 60, 80)
+    assert len(case["runs"]) == bench.MAXIMUM
+    assert min(case["runs"]) <= case["median"] <= max(case["runs"])
+    larger = bench._in_own_process("enhance", "gamma", 1500, 2000)
+    image = 1500 * 2000 * 3 * 4  # bytes of one such float32 image
+    assert larger["peak_bytes"] - case["peak_bytes"] > 1.5 * image
+
+
+def test_a_case_that_fails_is_named_with_its_reason():
+    with pytest.raises(bench.BenchError, match=r"enhance no_such 8 8 failed: .*no_such"):
+        bench._in_own_process("enhance", "no_such", 8, 8)
+
+
+def test_the_warm_up_does_not_count():
+    calls = []
+    times = bench.timed(lambda: calls.append(0))
+    assert len(calls) == len(times["runs"]) + 1
+
+
+def test_slow_work_is_measured_three_times(monkeypatch):
+    monkeypatch.setattr(bench, "PATIENCE", 0.0)
+    assert len(bench.timed(lambda: None)["runs"]) == bench.MINIMUM
+
+
+def test_the_report_shows_what_the_record_holds():
+    case = {"method": "clahe", "width": 600, "height": 400, "median": 0.0914, "peak_bytes": 2.5e9}
+    batches = {"crops": 128, "times_faster": 27.4, "share_of_step": 0.031}
+    batches |= {"pack": {"median": 0.15}, "png": {"median": 4.11}}
+    text = bench.report({"machine": bench.machine(), "enhance": [case], "batches": batches})
+    assert "| clahe | 600×400 | 0.091 | 2.50 |" in text
+    assert "0.150 s from the pack, 4.11 s from PNG files, 27 times as long" in text
+    assert "3.1% of a training step" in text
+
+
+def test_the_machine_can_be_stored():
+    here = json.loads(json.dumps(bench.machine()))
+    assert here["cores"] >= 1
+    assert here["versions"]["python"].startswith("3.")
