@@ -228,11 +228,11 @@ def test_lpips_tells_how_to_install_itself(pair):
 def test_a_photo_is_scored_quickly():
     rng = np.random.default_rng(0)
     first, second = rng.random((2, 400, 600, 3), dtype=np.float32)
-    seconds = []
+    seconds = []  # of the processor: a busy machine is no slow metric
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         metrics.ssim(first, second)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     assert min(seconds) < 0.25
 
 
