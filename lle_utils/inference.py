@@ -195,7 +195,7 @@ def save_enhancer(model: Any, folder: str | os.PathLike, card: dict) -> Path:
     card = {
         **card,
         "parameters": model.count_params(),
-        "multiply_adds_256": multiply_adds(model),
+        "multiply_adds_256": multiply_adds(model, card.get("multiple", 1)),
         "versions": versions(),
     }
     missing = [key for key in CARD_KEYS if key not in card]
@@ -208,11 +208,13 @@ def save_enhancer(model: Any, folder: str | os.PathLike, card: dict) -> Path:
     return folder
 
 
-def multiply_adds(model: Any, size: int = 256) -> int:
+def multiply_adds(model: Any, multiple: int = 1, size: int = 256) -> int:
     """Count the multiply-adds of all convolutions and dense layers for one square photo.
 
     Args:
         model: Functional Keras model with one image input.
+        multiple: What the sides of a photo must divide by. If ``size`` does not, the next
+            larger photo is counted and the count reduced in proportion to the area.
         size: Side of the photo in pixels.
 
     Returns:
@@ -220,15 +222,13 @@ def multiply_adds(model: Any, size: int = 256) -> int:
     """
     import keras
 
-    fixed = keras.models.clone_model(
-        model, input_tensors=keras.Input((size, size, 3), batch_size=1)
-    )
+    side = -(-size // multiple) * multiple
+    fixed = keras.models.clone_model(model, input_tensors=keras.Input((side, side, 3)))
     counted = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)
     total = 0
     for layer in fixed.layers:
-        if not isinstance(layer, counted):
-            continue
-        kernel = int(np.prod(layer.kernel.shape))
-        for node in layer._inbound_nodes:
-            total += kernel * int(np.prod(node.outputs[0].shape[1:-1]))
-    return total
+        if isinstance(layer, counted):
+            kernel = int(np.prod(layer.kernel.shape))
+            for node in layer._inbound_nodes:
+                total += kernel * int(np.prod(node.outputs[0].shape[1:-1]))
+    return round(total * (size / side) ** 2)

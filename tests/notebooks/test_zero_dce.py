@@ -1,0 +1,245 @@
+"""Acceptance tests of Zero-DCE on the very code that notebook 03 teaches."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from lle_utils import synthetic, training
+from lle_utils.files import project_root
+from lle_utils.images import to_float
+from lle_utils.inference import Enhancer, EnhancerError, load_enhancer, multiply_adds, save_enhancer
+from lle_utils.notebooks import definitions
+
+CARD = {"name": "test", "method": "Zero-DCE", "inputs": ["low"], "training": {}, "licence": "none"}
+
+
+@pytest.fixture(scope="module")
+def notebook():
+    return definitions("03_zero_dce")
+
+
+@pytest.fixture(scope="module")
+def photo():
+    return to_float(synthetic.synthetic_pairs(1, (60, 84), 3).low[0])
+
+
+def bold(network):
+    """Give a network weights large enough that its maps matter."""
+    rng = np.random.default_rng(0)
+    for weight in network.weights:
+        weight.assign(rng.normal(0, 0.15, weight.shape).astype("float32"))
+    return network
+
+
+def test_parameters_and_cost(notebook):
+    slow, fast = notebook.dce_net(), notebook.dce_net_pp(12)
+    assert slow.count_params() == 79_416
+    assert fast.count_params() == 10_561
+    single = keras.Model(slow.input, slow.outputs[0])
+    assert multiply_adds(single) == pytest.approx(5.19e9, rel=0.01)
+
+
+def test_curve_fixes_black_and_white_and_is_monotone(notebook):
+    x = np.linspace(0, 1, 1001)
+    for alpha in (-1, -0.4, 0.3, 1):
+        y = notebook.light_curve(x, alpha)
+        assert (y[0], y[-1]) == (0, 1)
+        assert (np.diff(y) >= 0).all()
+        assert ((y[1:-1] > x[1:-1]) == (alpha > 0)).all()
+
+
+def test_zero_maps_change_nothing_and_negative_maps_brighten(notebook, photo):
+    shape = (1, *photo.shape[:2], 24)
+    same = ops.convert_to_numpy(notebook.apply_curves(photo[None], ops.zeros(shape)))
+    np.testing.assert_array_equal(same[0], photo)
+    brighter = ops.convert_to_numpy(notebook.apply_curves(photo[None], -ops.ones(shape)))[0]
+    inside = (photo > 0) & (photo < 1)
+    assert (brighter[inside] > photo[inside]).all()
+    assert (brighter[photo == 0] == 0).all()
+
+
+def test_each_layer_starts_with_numbers_of_its_own(notebook):
+    kernels = [layer.kernel.numpy() for layer in notebook.dce_net().layers if layer.weights]
+    assert not np.allclose(kernels[1], kernels[2])
+    assert np.std(kernels[1]) == pytest.approx(0.02, rel=0.1)
+
+
+@pytest.mark.parametrize("build", ["dce_net", "dce_net_pp"])
+@pytest.mark.parametrize("size", [(1, 1), (16, 33), (95, 61)])
+def test_any_size_comes_back_in_its_size_and_range(notebook, build, size, tmp_path):
+    multiple = 1 if build == "dce_net" else 12
+    network = bold(notebook.dce_net() if multiple == 1 else notebook.dce_net_pp(12))
+    enhancer = Enhancer(
+        keras.Model(network.input, network.outputs[0]), {**CARD, "multiple": multiple, "halo": None}
+    )
+    low = np.random.default_rng(1).random((*size, 3)).astype("float32")
+    enhanced = enhancer.enhance(low)
+    assert enhanced.shape == low.shape
+    assert enhanced.dtype == np.float32
+    assert 0 <= enhanced.min() <= enhanced.max() <= 1
+    assert enhancer.enhance((low * 255).astype(np.uint8)).dtype == np.uint8
+
+
+def test_tiles_leave_no_seam(notebook, monkeypatch):
+    from lle_utils import inference
+
+    network = bold(notebook.dce_net())
+    model = keras.Model(network.input, network.outputs[0])
+    low = np.random.default_rng(1).random((70, 90, 3)).astype("float32")
+    whole = Enhancer(model, {**CARD, "multiple": 1, "halo": None}).enhance(low)
+    monkeypatch.setattr(inference, "WHOLE_LIMIT", 0)
+    monkeypatch.setattr(inference, "TILE", 32)
+    tiled = Enhancer(model, {**CARD, "multiple": 1, "halo": 8}).enhance(low)
+    np.testing.assert_allclose(tiled, whole, atol=1e-5)
+
+
+def test_a_saved_enhancer_is_the_same_under_the_other_backend(notebook, photo, tmp_path):
+    for name, network, multiple in (
+        ("zero_dce", notebook.dce_net(), 1),
+        ("zero_dce_pp", notebook.dce_net_pp(12), 12),
+    ):
+        model = keras.Model(bold(network).input, network.outputs[0])
+        save_enhancer(model, tmp_path / name, {**CARD, "multiple": multiple, "halo": None})
+        np.save(tmp_path / "photo.npy", photo)
+        code = (
+            "import sys, numpy as np; from lle_utils.inference import load_enhancer;"
+            "import keras; assert keras.backend.backend() == 'jax';"
+            "folder = sys.argv[1]; e = load_enhancer(folder + '/' + sys.argv[2]);"
+            "np.save(folder + '/out.npy', e.enhance(np.load(folder + '/photo.npy')))"
+        )
+        environment = {**os.environ, "KERAS_BACKEND": "jax"}
+        subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path), name], env=environment, check=True
+        )
+        here = load_enhancer(tmp_path / name).enhance(photo)
+        np.testing.assert_allclose(np.load(tmp_path / "out.npy"), here, atol=1e-5)
+
+
+def test_a_file_with_a_lambda_is_refused(tmp_path):
+    low = keras.Input((None, None, 3))
+    model = keras.Model(low, keras.layers.Lambda(lambda x: x * 0.5)(low))
+    save_enhancer(model, tmp_path / "evil", {**CARD, "multiple": 1, "halo": None})
+    with pytest.raises(EnhancerError, match=r"evil.*cannot be loaded safely"):
+        load_enhancer(tmp_path / "evil")
+
+
+def test_a_missing_or_damaged_enhancer_is_named(tmp_path, notebook):
+    with pytest.raises(FileNotFoundError, match="zero_dec"):
+        load_enhancer("zero_dec")
+    network = notebook.dce_net_pp(12)
+    card = {**CARD, "multiple": 12, "halo": None}
+    save_enhancer(keras.Model(network.input, network.outputs[0]), tmp_path, card)
+    (tmp_path / "model.keras").write_bytes((tmp_path / "model.keras").read_bytes()[:5000])
+    with pytest.raises(EnhancerError, match=r"model\.keras"):
+        load_enhancer(tmp_path)
+    (tmp_path / "card.json").write_text("{}")
+    with pytest.raises(EnhancerError, match="lacks name"):
+        load_enhancer(tmp_path)
+
+
+TRAINING = """
+import sys
+from pathlib import Path
+import numpy as np
+from lle_utils import training
+from lle_utils.notebooks import definitions
+training.set_seed(7, deterministic=True)
+code = definitions("03_zero_dce")
+code.__dict__.update(exposure_target=0.6, variant="paper", learning_rate=1e-3, epochs=12,
+                     steps=3, batch_size=2, seed=7)
+photos = [np.random.default_rng(i).integers(0, 90, (40, 50, 3), np.uint8) for i in range(5)]
+folder = Path(sys.argv[1])
+network = code.dce_net_pp(2)
+code.train(network, photos, folder, [1.0, 1.0, 0.5, 20.0], 32, 12)
+np.savez(folder / "final.npz", *[np.asarray(w) for w in network.weights])
+"""
+
+
+def final_weights(folder):
+    with np.load(folder / "final.npz") as file:
+        return [file[name] for name in file.files]
+
+
+@pytest.mark.slow
+def test_killed_at_ten_random_points_training_ends_with_the_same_weights(tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    start = time.monotonic()
+    subprocess.run([sys.executable, "-c", TRAINING, str(whole)], check=True)
+    duration = time.monotonic() - start
+    seed = 20
+    rng = random.Random(seed)
+    kills = 0
+    while kills < 10:
+        process = subprocess.Popen([sys.executable, "-c", TRAINING, str(broken)])
+        try:
+            process.wait(timeout=duration * rng.uniform(0.3, 0.95))
+            break  # it got to the end between the kills
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+    assert kills > 0, "no run was interrupted"
+    subprocess.run([sys.executable, "-c", TRAINING, str(broken)], check=True)
+    for resumed, uninterrupted in zip(final_weights(broken), final_weights(whole), strict=True):
+        np.testing.assert_array_equal(resumed, uninterrupted)
+    assert not list(broken.glob(".partial-*final*"))
+
+
+def test_training_under_jax_follows_training_under_tensorflow(tmp_path):
+    for backend in ("tensorflow", "jax"):
+        environment = {**os.environ, "KERAS_BACKEND": backend}
+        script = TRAINING.replace("epochs=12", "epochs=2").replace("20.0], 32, 12", "20.0], 32, 2")
+        start = "network = code.dce_net_pp(2)\n"
+        assert start in script
+        fixed = start + (
+            "rng = np.random.default_rng(0)\n"
+            "for w in network.weights: w.assign(rng.normal(0, 0.05, w.shape).astype('float32'))\n"
+        )
+        script = script.replace(start, fixed)
+        folder = tmp_path / backend
+        subprocess.run([sys.executable, "-c", script, str(folder)], env=environment, check=True)
+    for a, b in zip(
+        final_weights(tmp_path / "tensorflow"), final_weights(tmp_path / "jax"), strict=True
+    ):
+        np.testing.assert_allclose(a, b, atol=2e-4)
+
+
+def test_a_checkpoint_of_another_model_is_refused(notebook, tmp_path):
+    small = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    small.compile("adam", "mse")
+    training.save_checkpoint(tmp_path / "c.npz", small, 1, {})
+    other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    other.compile("adam", "mse")
+    with pytest.raises(training.CheckpointError, match=r"c\.npz"):
+        training.load_checkpoint(tmp_path / "c.npz", other)
+    (tmp_path / "c.npz").write_bytes(b"PK nonsense")
+    with pytest.raises(training.CheckpointError, match="not a readable checkpoint"):
+        training.load_checkpoint(tmp_path / "c.npz", small)
+
+
+def test_the_shipped_enhancers_beat_untrained_ones_and_gamma_on_the_sample():
+    from lle_utils import baselines
+    from lle_utils.metrics import psnr
+
+    pairs = synthetic.synthetic_pairs(6, (120, 180), 1, synthetic.VAL_SCENES)
+    low, normal = to_float(pairs.low), to_float(pairs.normal)
+
+    def mean_psnr(method):
+        return np.mean([psnr(method(a), b) for a, b in zip(low, normal, strict=True)])
+
+    gamma = mean_psnr(baselines.gamma)
+    for name in ("zero_dce", "zero_dce_pp"):
+        if not (project_root() / "data" / "pretrained" / name).is_dir():
+            pytest.skip(f"{name} is not shipped yet")
+        trained = load_enhancer(name)
+        shrunk = keras.models.clone_model(trained.model)
+        untrained = Enhancer(shrunk, trained.card)
+        assert mean_psnr(trained.enhance) > max(gamma, mean_psnr(untrained.enhance) + 1)
