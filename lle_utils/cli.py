@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 METHOD_HELP = "a shipped enhancer, the folder of one, or a classical baseline"
-METRICS = ("psnr", "ssim", "psnr_dark", "delta_e", "niqe")
+METRICS = ("psnr", "ssim", "psnr_gtmean", "psnr_dark", "delta_e")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -206,16 +206,23 @@ def _method(name: str):
 
 
 def _enhance(options) -> int:
-    from lle_utils.images import load_image, save_image
+    import numpy as np
+
+    from lle_utils.images import ImageError, load_image, save_image
 
     if not 0 <= options.strength <= 1:
         return _complain(f"--strength is {options.strength:g}; expected 0 to 1.")
     targets = _enhanced_paths(options.photos, options.output)
     method = _method(options.enhancer)
+    failed = 0
     for target, photo in targets.items():
-        low = load_image(photo)
-        print(save_image(target, low + options.strength * (method(low) - low)))
-    return 0
+        try:
+            low = load_image(photo)
+            blend = low + options.strength * (method(low) - low)
+            print(save_image(target, np.clip(blend, 0, 1)))
+        except (OSError, ImageError) as error:  # one bad photo does not stop the others
+            failed |= _complain(str(error) if str(photo) in str(error) else f"{photo}: {error}")
+    return failed
 
 
 def _enhanced_paths(photos: Sequence[Path], folder: Path | None) -> dict[Path, Path]:

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from lle_utils import bench
@@ -15,6 +16,12 @@ def test_a_case_is_measured_in_a_process_of_its_own():
     larger = bench._in_own_process("enhance", "gamma", 1500, 2000)
     image = 1500 * 2000 * 3 * 4  # bytes of one such float32 image
     assert larger["peak_bytes"] - case["peak_bytes"] > 1.5 * image
+
+
+def test_the_peak_is_not_that_of_the_parent():
+    ballast = np.ones(100_000_000, np.float32)
+    case = bench._in_own_process("enhance", "gamma", 60, 80)
+    assert bench.peak_memory() > ballast.nbytes > case["peak_bytes"]
 
 
 def test_a_case_that_fails_is_named_with_its_reason():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lle_utils import cli, packs, sources
+from lle_utils import cli, data, packs, results, sources
 
 
 def fails_with(capsys, *words: str) -> str:
@@ -128,3 +128,34 @@ def test_enhance_refuses_what_it_cannot_do(pairs, capsys):
     both = fails_with(capsys, "enhance", low, normal, "--enhancer", "gamma", "-o", str(pairs))
     assert "would both be written" in both
     assert not list(pairs.rglob("*_enhanced.png"))
+
+
+def test_one_bad_photo_is_named_and_the_others_are_enhanced(pairs, capsys):
+    broken, missing = pairs / "low" / "1.png", pairs / "low" / "9.png"
+    broken.write_bytes(broken.read_bytes()[:-40])
+    before = [path.read_bytes() for path in sorted((pairs / "low").iterdir())]
+    photos = [str(pairs / "low" / f"{index}.png") for index in (9, 1, 0, 2)]
+    assert cli.main(["enhance", *photos, "--enhancer", "gamma", "-o", str(pairs / "out")]) == 1
+    complaints = capsys.readouterr().err.splitlines()
+    assert len(complaints) == 2
+    assert str(missing) in complaints[0]
+    assert str(broken) in complaints[1]
+    written = sorted(path.name for path in (pairs / "out").iterdir())
+    assert written == ["0_enhanced.png", "2_enhanced.png"]
+    assert [path.read_bytes() for path in sorted((pairs / "low").iterdir())] == before
+
+
+def test_evaluate_scores_pairs_and_keeps_the_rows_of_other_methods(pairs, tmp_path, monkeypatch):
+    rows = ["evaluate", "--split", "val", "--metrics", "psnr", "--enhancer"]
+    monkeypatch.setattr(
+        data, "lol_pairs", lambda split: data.find_pairs(*data.paired_folders(pairs))
+    )
+    monkeypatch.setattr(data, "scene_of", lambda name: int(name))
+    monkeypatch.setattr(results, "data_dir", lambda: tmp_path)
+    assert cli.main([*rows, "input"]) == 0
+    assert cli.main([*rows, "gamma"]) == 0
+    records = results.load_records("lol_val")
+    assert list(records) == ["input", "gamma"]
+    low, normal = (np.asarray(Image.open(pairs / kind / "0.png")) for kind in ("low", "normal"))
+    mse = np.mean((low / 255.0 - normal / 255.0) ** 2)
+    assert records["input"]["values"]["psnr"][0] == pytest.approx(-10 * np.log10(mse))
