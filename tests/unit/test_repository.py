@@ -1,0 +1,90 @@
+"""What the repository must not hold, and what importing must not do."""
+
+import json
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from lle_utils.files import project_root
+from lle_utils.images import SUFFIXES
+
+ROOT = project_root()
+NOTEBOOKS = {"00_start_here", "01_data", "02_metrics", "03_zero_dce"}
+
+
+@cache
+def files():
+    """List the files that are committed, or would be by ``git add``."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    names = sorted(set(listed.stdout.split("\0")) - {""})
+    assert "pyproject.toml" in names
+    return [name for name in names if (ROOT / name).is_file()]
+
+
+def texts(*suffixes):
+    for name in files():
+        if name.endswith(suffixes):
+            yield name, (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_no_photo_or_array_of_a_data_set_is_committed():
+    data = (*SUFFIXES, ".gif", ".dng", ".arw", ".raf", ".npz", ".npy", ".zip", ".rar", ".h5")
+    allowed = re.compile(r"data/results/|lle_utils/niqe_pristine\.npz$")  # figures, NIQE's model
+    found = [name for name in files() if Path(name).suffix.lower() in data]
+    assert [name for name in found if not allowed.match(name)] == []
+
+
+def test_notebooks_hold_no_outputs():
+    for name, text in texts(".ipynb"):
+        assert not any(cell.get("outputs") for cell in json.loads(text)["cells"]), name
+
+
+def test_local_links_lead_somewhere():
+    for name, text in texts(".md"):
+        for link in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text):
+            assert ((ROOT / name).parent / link).exists(), f"{name}: {link}"
+
+
+def test_every_glossary_entry_names_the_notebook_that_introduces_it():
+    entries = re.findall(
+        r"^\*\*(.+?)\*\*(.*?)(?=\n\n|\Z)", (ROOT / "GLOSSARY.md").read_text(), re.M | re.S
+    )
+    assert len(entries) > 60
+    for term, text in entries:
+        last = re.search(r"`(\d\d_\w+)`\s*$", text)
+        assert last is not None, term
+        assert last[1] in NOTEBOOKS, term
+    terms = [re.sub(r"[^a-z]", "", term.lower()) for term, _ in entries]
+    assert terms == sorted(terms)
+
+
+KERAS_MODULES = ("layers", "losses", "streams", "training")  # their import is Keras's own
+IMPORT = """
+import importlib, pkgutil, socket, sys
+def refuse(*args, **kwargs):
+    raise OSError("importing must not use the network")
+socket.socket.connect = socket.getaddrinfo = refuse
+import lle_utils
+for module in pkgutil.iter_modules(lle_utils.__path__):
+    if module.name not in sys.argv[1:]:
+        importlib.import_module("lle_utils." + module.name)
+assert "torch" not in sys.modules
+"""
+
+
+def test_importing_opens_no_connection():
+    result = subprocess.run(
+        [sys.executable, "-c", IMPORT, *KERAS_MODULES],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=200,
+    )
+    assert result.returncode == 0, result.stderr
