@@ -3,7 +3,7 @@
 **Values are comparable only with each other.** The natural-photo model of the original
 authors may not be redistributed, so this package fits its own (`fit_pristine`) and ships the
 36 means and 36x36 covariances. MATLAB, BasicSR and pyiqa give other numbers for the same file.
-NIQE also rewards sharpened noise: never rank methods by it alone.
+NIQE also takes fine noise on a smooth picture for detail: never rank methods by it alone.
 """
 
 from __future__ import annotations
