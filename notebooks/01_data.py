@@ -481,7 +481,7 @@ from lle_utils.packs import open_pack, pack_pairs
 scene = {p.name: p.name.split("-")[0] for p in pairs} if source == "synthetic" else scenes
 parts = data.split_by_scene([p.name for p in pairs], scene, {"train": 0.8, "val": 0.2}, seed)
 split_of = {name: part for part, names in parts.items() for name in names}
-path = pack_pairs(pairs, folder / "pairs.npz", split=split_of, source=source, licence="see above")
+path = pack_pairs(pairs, folder / "pairs.npz", split=split_of, source=source)
 
 # %% [markdown]
 # The pack carries its own history: where the photos come from, how they were cut, and a checksum
