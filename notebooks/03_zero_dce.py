@@ -132,8 +132,8 @@ def synthetic_photos(count: int, seed: int) -> tuple[list[np.ndarray], list[np.n
 
 # %% [markdown]
 # With `source = "lol"` the dark photos are those of the training scenes of LOL. A folder
-# `sice_mix_256` of single photos beside it is used when it exists; without it, gently
-# brightened copies would be cheating, so then there are only dark photos.
+# `sice_mix_256` beside them, with single photos of mixed exposure, is used when it exists;
+# without it the network sees dark photos only.
 
 
 # %%
@@ -154,8 +154,7 @@ print(f"{len(dark)} dark photos {dark[0].shape}, {len(mixed)} of mixed exposure"
 
 # %%
 samples = [images.to_float(photo) for photo in (dark[:3] + mixed[-3:])]
-# nothing of these photos but the pixels is used: no reference, no label
-plotting.show_images(samples, columns=3) if source == "synthetic" else print("not shown: licence")
+plotting.show_images(samples, columns=3)
 
 # %% [markdown]
 # For judging the result, and only for that, we keep pairs of scenes that are not trained on.
