@@ -12,7 +12,6 @@
 # ---
 
 # %% [markdown]
-#
 # # Measure: what a score says, and what it hides
 #
 # After this notebook you can score an enhanced photo, say which of a dozen conventions you
@@ -278,10 +277,10 @@ Markdown("\n".join(["| convention | mean | why |", "|---|---:|---|", *lines]))
 
 # %% [markdown]
 # Leave the two broken rows aside, and still one output is spread over more decibels than lie
-# between the best methods of the table below. Hence the habit to print beside every
-# number: RGB or grey or Y; float or 8-bit; rounded or truncated; mean of PSNRs or PSNR of the mean; full size
-# or resized; window, channels and range of SSIM; what was taken from the reference. The
-# registry keeps that sentence for each metric.
+# between the best methods of the table below. Hence the habit to print beside every number:
+# RGB or grey or Y; float or 8-bit; rounded or truncated; mean of PSNRs or PSNR of the mean;
+# full size or resized; window, channels and range of SSIM; what was taken from the reference.
+# The registry keeps that sentence for each metric.
 
 # %%
 Markdown("\n".join(f"- `{key}`: {m.protocol}" for key, m in metrics.METRICS.items()))
