@@ -122,13 +122,15 @@ def test_files_belong_to_no_machine():
     assert lines_with(pattern, files) == []
 
 
-def test_light_modules_do_not_load_keras():
+def test_light_modules_load_no_keras_and_need_no_network():
     modules = sorted(path.stem for path in (ROOT / "lle_utils").glob("*.py"))
     light = [name for name in modules if name not in {*HEAVY, "__init__"}]
     code = (
-        f"import importlib, json, sys\nfound = {{}}\nfor name in {light}:\n"
+        "import importlib, json, socket, sys\n"
+        "socket.socket.connect = socket.getaddrinfo = None  # a connection is an error\n"
+        f"found = {{}}\nfor name in {light}:\n"
         "    importlib.import_module('lle_utils.' + name)\n"
-        "    for heavy in ('keras', 'tensorflow', 'jax'):\n"
+        "    for heavy in ('keras', 'tensorflow', 'jax', 'torch'):\n"
         "        if heavy in sys.modules: found.setdefault(heavy, name)\n"
         "print(json.dumps(found))"
     )
