@@ -2,7 +2,7 @@
 
 One file per evaluation, ``data/results/<evaluation>.json``::
 
-    {"kind": "evaluation", "schema": 1, "evaluation": "lol_val_baselines",
+    {"kind": "evaluation", "schema": 1, "evaluation": "lol_val",
      "methods": {"gamma": <record>, "lime": <record>}}
 
 A record (see `evaluate`) holds the value of every image, so intervals and differences can be

@@ -25,14 +25,21 @@ def set_seed(seed: int, deterministic: bool = False) -> None:
 
     Args:
         seed: Non-negative integer.
-        deterministic: Also make TensorFlow's operations deterministic, which costs speed.
-            JAX on the CPU is deterministic without it.
+        deterministic: Also make repeats bit-identical under TensorFlow: deterministic
+            operations, each on one thread, because sums over threads depend on their
+            timing. It costs speed, and must be asked for before TensorFlow has computed
+            anything. JAX on the CPU is deterministic without it.
+
+    Raises:
+        RuntimeError: If TensorFlow is at work already.
     """
-    keras.utils.set_random_seed(seed)
     if deterministic and keras.backend.backend() == "tensorflow":
         import tensorflow as tf  # only TensorFlow has this switch
 
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
         tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(seed)
 
 
 def compile_options() -> dict:

@@ -483,7 +483,7 @@ plotting.show_images({**close, "reference": reference[window]})
 # becomes.
 
 # %%
-shipped = results.load_records("lol_val_baselines")
+shipped = results.load_records("lol_val")
 values = np.array(shipped["auto_gamma"]["values"]["psnr"])
 rng = np.random.default_rng(seed)
 sizes = np.array([3, 5, 8, 10, 15, 20, 30, 40])
