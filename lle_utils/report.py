@@ -34,6 +34,7 @@ PACKAGES = (
     "papermill",
 )
 WIDGET = "application/vnd.jupyter.widget-view+json"
+INTERRUPTED = {"profile": "unknown", "seconds": 0.0, "error": "It was interrupted."}
 THUMBNAIL_SIZE = (560, 320)  # pixels; shown at half of it
 
 # nbconvert's page without what it would load from the network, with a way back to the index.
@@ -77,7 +78,7 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
 .pill { border: 1px solid currentColor; border-radius: 1em; padding: 0 .7em; font-size: .85rem; }
 .good { color: var(--good); } .bad { color: var(--bad); }
 .figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr));
-  gap: .8rem; margin-top: 1rem; }
+  gap: .8rem; margin-top: 1rem; grid-auto-flow: dense; }
 .figures a { display: flex; align-items: center; justify-content: center; background: #fff;
   border: 1px solid var(--line); border-radius: 6px; padding: .4rem; height: 10.5rem; }
 .figures a.wide { grid-column: span 2; }
@@ -98,6 +99,7 @@ class Entry(NamedTuple):
     """What the index says about one notebook."""
 
     name: str
+    profile: str
     title: str
     promise: str
     seconds: float
@@ -127,7 +129,7 @@ def write_report(folder: Path) -> Path:
         notebook = nbformat.read(path, as_version=4)
         entries.append(_entry(path.stem, notebook))
         _write(path.with_suffix(".html"), _page(path.stem, notebook))
-    return _write(folder / "index.html", _index(folder.name, entries))
+    return _write(folder / "index.html", _index(entries))
 
 
 def _write(path: Path, text: str) -> Path:
@@ -140,11 +142,12 @@ def _write(path: Path, text: str) -> Path:
 
 
 def _entry(name: str, notebook: NotebookNode) -> Entry:
-    outcome = notebook.metadata.get("lle", {"seconds": 0.0, "error": "It was interrupted."})
+    outcome = notebook.metadata.get("lle", INTERRUPTED)
     first = next((c.source for c in notebook.cells if c.source.startswith("# ")), f"# {name}")
     title, _, rest = first.partition("\n")
     return Entry(
         name=name,
+        profile=outcome["profile"],
         title=title.removeprefix("#").strip(),
         promise=rest.strip().partition("\n\n")[0],
         seconds=outcome["seconds"],
@@ -169,9 +172,13 @@ def _figures(notebook: NotebookNode):
 
 
 def _tables(notebook: NotebookNode):
+    from nbconvert.filters import markdown2html
+
     for _, data in _data(notebook):
         if "<table" in data.get("text/html", ""):
             yield data["text/html"]
+        elif "|---" in data.get("text/markdown", ""):
+            yield markdown2html(data["text/markdown"])
 
 
 # Pages
@@ -255,7 +262,8 @@ def _picture(tex: str) -> str:
 # The index
 
 
-def _index(profile: str, entries: list[Entry]) -> str:
+def _index(entries: list[Entry]) -> str:
+    profile = ", ".join(dict.fromkeys(entry.profile for entry in entries))
     failed = sum(entry.error is not None for entry in entries)
     total = _clock(sum(entry.seconds for entry in entries))
     verdict = f'<span class="bad">{failed} failed</span>' if failed else "all passed"
