@@ -97,8 +97,9 @@ variant = "official"  # of the losses: "paper" or "official"
 exposure_target = 0.6  # the paper's E
 weights = [1.0, 10.0, 5.0, 200.0]
 weights_pp = [1.0, 10.0, 5.0, 1600.0]
-scale = 12  # Zero-DCE++ sees the photo reduced by this factor,
-shrink = 4  # of which the training photos are reduced by this much already
+scale = 12  # Zero-DCE++ sees the photo reduced by this factor
+shrink = 1  # training photos are reduced by this factor beforehand
+shrink_pp = 4  # the same for Zero-DCE++, a part of its scale
 crop = 64
 crop_pp = 48
 batch_size = 4
@@ -457,11 +458,33 @@ def mix(dark, mixed, share, seed):
     return [*dark, *(mixed[i] for i in chosen)]
 
 
+# %% [markdown]
+# The exposure loss asks for the same brightness in every patch of 16×16 pixels. In a large
+# photo that is a small spot, and a network that obeys paints everything the same grey. In a
+# photo reduced by `shrink` a patch covers `shrink` times as much of the scene, so the loss
+# asks for less, and a step costs a fraction. The network may still be used at full size.
+
+
+# %%
+def reduce(photo, factor):
+    """Average a uint8 photo over blocks; return float32 in [0, 1]."""
+    height, width = (side // factor for side in photo.shape[:2])
+    blocks = photo[: height * factor, : width * factor]
+    blocks = blocks.reshape(height, factor, width, factor, 3)
+    return (blocks.mean(axis=(1, 3)) / 255).astype("float32")
+
+
+def reduce_all(photos, factor, crop):
+    """Reduce photos by a factor, small ones by less so that a crop still fits."""
+    return [reduce(p, max(1, min(factor, min(p.shape[:2]) // crop))) for p in photos]
+
+
 # %%
 folder = Path(output_dir) if output_dir else files.project_root() / "runs" / "03_zero_dce"
 photos = mix(dark, mixed, mixed_share, seed)
+reduced = photos if shrink == 1 else reduce_all(photos, shrink, crop)
 started = time.time()
-history = train(network, photos, folder, weights, crop, epochs)
+history = train(network, reduced, folder, weights, crop, epochs)
 print(f"{epochs} epochs of {steps} steps on {len(photos)} photos in {time.time() - started:.0f} s")
 
 # %% [markdown]
@@ -512,23 +535,14 @@ def dce_net_pp(scale):
 
 
 # %% [markdown]
-# Training photos can be reduced beforehand: what the network sees at a total reduction of
-# `scale` is the same, and a training step costs a fraction.
-
+# Its training photos are reduced further: what the network sees at a total reduction of `scale`
+# is the same, and a training step costs next to nothing.
 
 # %%
-def reduce(photo, factor):
-    """Average a uint8 photo over blocks; return float32 in [0, 1]."""
-    height, width = (side // factor for side in photo.shape[:2])
-    blocks = photo[: height * factor, : width * factor]
-    blocks = blocks.reshape(height, factor, width, factor, 3)
-    return (blocks.mean(axis=(1, 3)) / 255).astype("float32")
-
-
-small = [reduce(photo, shrink) for photo in photos]
-fast = dce_net_pp(scale // shrink)
+fast = dce_net_pp(scale // shrink_pp)
 assert fast.count_params() == 10_561
-history_pp = train(fast, small, folder, weights_pp, crop_pp, epochs_pp)
+reduced = reduce_all(photos, shrink_pp, crop_pp)
+history_pp = train(fast, reduced, folder, weights_pp, crop_pp, epochs_pp)
 plotting.loss_curves(history_pp)
 
 # %% [markdown]
@@ -567,7 +581,7 @@ facts = {
 }
 
 # %%
-slow_facts = {**facts, "weights": weights, "crop": crop, "epochs": epochs}
+slow_facts = {**facts, "weights": weights, "crop": crop, "epochs": epochs, "shrink": shrink}
 zero_dce = save(network, "zero_dce", "Zero-DCE", 1, 8, slow_facts)
 full_size = dce_net_pp(scale)
 full_size.set_weights(fast.get_weights())
@@ -576,7 +590,7 @@ fast_facts = {
     "weights": weights_pp,
     "crop": crop_pp,
     "epochs": epochs_pp,
-    "shrink": shrink,
+    "shrink": shrink_pp,
 }
 zero_dce_pp = save(full_size, "zero_dce_pp", "Zero-DCE++", scale, None, fast_facts)
 
