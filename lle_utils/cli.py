@@ -63,7 +63,12 @@ def _command(commands, name: str, handler, description: str) -> argparse.Argumen
 def _add_notebook_commands(commands) -> None:
     _command(commands, "list", _list, "List the notebooks.")
     named = [
-        _command(commands, "sync", _sync, "Derive every .ipynb from its .py."),
+        _command(
+            commands,
+            "sync",
+            _sync,
+            "Derive every .ipynb from its .py, and the tables of the README.",
+        ),
         _command(commands, "check", _check, "Check that notebooks and profiles are in order."),
         _command(commands, "run", _run, "Run notebooks and report on them."),
     ]
@@ -85,8 +90,23 @@ def _list(_options) -> None:
 def _sync(options) -> None:
     from lle_utils.notebooks import sync
 
-    written = sync(options.names or None)
+    written = [*sync(options.names or None), *_render_readme()]
     print("\n".join(f"wrote {path}" for path in written) or "Everything was in sync.")
+
+
+def _render_readme() -> list[Path]:
+    """Fill the tables of the README from the records; return what was changed."""
+    from lle_utils.files import atomic_path, project_root
+    from lle_utils.results import render_tables
+
+    path = project_root() / "README.md"
+    old = path.read_text(encoding="utf-8")
+    new = render_tables(old)
+    if new == old:
+        return []
+    with atomic_path(path) as temporary:
+        temporary.write_text(new, encoding="utf-8")
+    return [path]
 
 
 def _check(options) -> int:
@@ -247,7 +267,8 @@ def _evaluate(options) -> None:
 
     from lle_utils.baselines import BASELINES
     from lle_utils.data import lol_pairs, scene_of
-    from lle_utils.inference import list_enhancers
+    from lle_utils.files import data_dir
+    from lle_utils.inference import list_enhancers, record_metrics
     from lle_utils.results import evaluate, load_records, save_records, table
 
     pairs = lol_pairs(options.split)
@@ -263,6 +284,9 @@ def _evaluate(options) -> None:
             name, _method(name), shown, options.metrics, data=data, scenes=scenes
         )
     path = save_records(evaluation, records.values())
+    if options.split == "val":
+        for name in set(records) & set(list_enhancers()):
+            record_metrics(data_dir() / "pretrained" / name, records[name])
     print(f"{table(records)}\n\nRecord: {path}")
 
 

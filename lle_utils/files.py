@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,16 @@ def project_root() -> Path:
 def data_dir() -> Path:
     """Return the project's ``data/`` folder (registry, enhancers, records)."""
     return project_root() / "data"
+
+
+def commit() -> str | None:
+    """Return the commit of the checkout, with ``-dirty`` for changes; None without git."""
+    try:
+        command = ["git", "-C", project_root(), "describe", "--always", "--dirty", "--abbrev=40"]
+        described = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return described.stdout.strip()
 
 
 def photo_dir() -> Path | None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lle_utils.files import atomic_path, data_dir
+from lle_utils.files import atomic_path, commit, data_dir
 from lle_utils.images import (
     ImageError,
     check_image,
@@ -37,7 +37,7 @@ class Enhancer:
 
     Attributes:
         model: Functional Keras model, ``low`` (N, H, W, 3) in [0, 1] to the same.
-        card: The facts about it; see ARCHITECTURE in the README.
+        card: The facts about it: `CARD_KEYS` and what `save_enhancer` adds.
     """
 
     model: Any
@@ -181,7 +181,8 @@ def save_enhancer(model: Any, folder: str | os.PathLike, card: dict) -> Path:
     Args:
         model: Functional Keras model with input ``low`` and output in [0, 1].
         folder: Where to; its last part is usually ``card["name"]``.
-        card: Facts; parameters, multiply-adds at 256x256 and versions are filled in here.
+        card: Facts; parameters, multiply-adds at 256x256, versions and the commit are filled
+            in here.
 
     Returns:
         The folder.
@@ -197,15 +198,34 @@ def save_enhancer(model: Any, folder: str | os.PathLike, card: dict) -> Path:
         "parameters": model.count_params(),
         "multiply_adds_256": multiply_adds(model, card.get("multiple", 1)),
         "versions": versions(),
+        "commit": commit(),
     }
     missing = [key for key in CARD_KEYS if key not in card]
     if missing:
         raise EnhancerError(f"The card of {folder.name} lacks {', '.join(missing)}.")
     with atomic_path(folder / MODEL_FILE) as temporary:
         model.save(temporary)
-    with atomic_path(folder / CARD_FILE) as temporary:
-        temporary.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    _write_card(folder, card)
     return folder
+
+
+def record_metrics(folder: str | os.PathLike, record: Mapping) -> None:
+    """Write what an evaluation measured into the card, with its protocol.
+
+    Args:
+        folder: The enhancer's folder.
+        record: As returned by `lle_utils.results.evaluate`.
+
+    Raises:
+        EnhancerError: As `load_card`.
+    """
+    kept = ("data", "interval", "protocol", "summary")
+    _write_card(folder, {**load_card(folder), "metrics": {key: record[key] for key in kept}})
+
+
+def _write_card(folder: str | os.PathLike, card: Mapping) -> None:
+    with atomic_path(Path(folder) / CARD_FILE) as temporary:
+        temporary.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
 
 def multiply_adds(model: Any, multiple: int = 1, size: int = 256) -> int:

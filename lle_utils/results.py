@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lle_utils.bench import report
 from lle_utils.files import atomic_path, data_dir
 from lle_utils.images import load_image, to_float
 from lle_utils.metrics import METRICS, score
@@ -32,6 +33,7 @@ RESAMPLES = 10_000
 SCHEMA = 1
 _FIELDS = {"method", "images", "scenes", "values", "summary", "interval", "protocol", "data"}
 _BLOCK = re.compile(r"(<!-- table:(\S+?)((?: \S+?)*) -->).*?(<!-- /table -->)", re.DOTALL)
+_BENCH = re.compile(r"(<!-- bench -->).*?(<!-- /bench -->)", re.DOTALL)
 
 
 class RecordError(ValueError):
@@ -357,7 +359,8 @@ def render_tables(text: str, folder: str | os.PathLike | None = None) -> str:
     """Fill the tables of a Markdown text from records.
 
     A block is ``<!-- table:EVALUATION METRIC METRIC -->`` ... ``<!-- /table -->``; without
-    metrics it shows all. A text is up to date when this function returns it unchanged.
+    metrics it shows all. Between ``<!-- bench -->`` and ``<!-- /bench -->`` the speed record
+    is shown. A text is up to date when this function returns it unchanged.
 
     Args:
         text: Markdown with such blocks.
@@ -375,4 +378,9 @@ def render_tables(text: str, folder: str | os.PathLike | None = None) -> str:
         content = table(load_records(evaluation, folder), metrics.split() or None)
         return f"{start}\n\n{content}\n\n{end}"
 
-    return _BLOCK.sub(fill, text)
+    def fill_bench(block: re.Match) -> str:
+        path = Path(folder or data_dir() / "results") / "bench.json"
+        content = report(json.loads(path.read_text(encoding="utf-8")))
+        return f"{block[1]}\n\n{content}\n\n{block[2]}"
+
+    return _BENCH.sub(fill_bench, _BLOCK.sub(fill, text))

@@ -1,10 +1,21 @@
-"""The README prints its numbers from the records."""
+"""The README and the cards print their numbers from the records."""
 
-from lle_utils.files import project_root
-from lle_utils.results import render_tables
+from lle_utils.files import data_dir, project_root
+from lle_utils.inference import list_enhancers, load_card
+from lle_utils.results import load_records, render_tables
 
 
 def test_the_tables_equal_the_records():
     text = (project_root() / "README.md").read_text(encoding="utf-8")
     assert "<!-- table:lol_val" in text
     assert render_tables(text) == text
+
+
+def test_the_cards_of_shipped_enhancers_repeat_their_records():
+    records = load_records("lol_val")
+    assert list_enhancers()
+    for name in list_enhancers():
+        card = load_card(data_dir() / "pretrained" / name)
+        assert card["metrics"]["summary"] == records[name]["summary"], name
+        assert card["metrics"]["protocol"] == records[name]["protocol"], name
+        assert card["commit"], name

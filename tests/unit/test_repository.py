@@ -10,9 +10,10 @@ import pytest
 
 from lle_utils.files import project_root
 from lle_utils.images import SUFFIXES
+from lle_utils.sources import list_notebooks
 
 ROOT = project_root()
-NOTEBOOKS = {"00_start_here", "01_data", "02_metrics", "03_zero_dce"}
+NOTEBOOKS = list_notebooks(ROOT)
 
 
 @cache
