@@ -5,7 +5,7 @@ SHELL := /bin/bash
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-UV := $(BIN)/uv pip install --python $(BIN)/python
+UV := $(BIN)/uv pip install --compile-bytecode --python $(BIN)/python
 STAMP := $(VENV)/.installed
 # The first that runs and is in range; a name alone proves nothing, pyenv's shims may fail.
 CANDIDATES := python3 python3.13 python3.12 python3.11 python

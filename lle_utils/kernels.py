@@ -9,6 +9,10 @@ from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
 from traitlets import default
 
+# Training frees and takes the same large arrays at every step. Told to keep them, the GNU C
+# library saves the kernel's work on each; a step of Zero-DCE on two cores is a quarter shorter.
+KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
+
 
 class ThisInterpreter(AsyncKernelManager):
     """Start the running Python, whichever kernels named ``python3`` are installed elsewhere."""
@@ -29,5 +33,6 @@ class ThisInterpreter(AsyncKernelManager):
             env={
                 "MPLBACKEND": "module://matplotlib_inline.backend_inline",
                 "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
+                **KEEP_MEMORY,
             },
         )
