@@ -245,10 +245,12 @@ def multiply_adds(model: Any, multiple: int = 1, size: int = 256) -> int:
     side = -(-size // multiple) * multiple
     fixed = keras.models.clone_model(model, input_tensors=keras.Input((side, side, 3)))
     counted = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)
+    spread = keras.layers.Conv2DTranspose  # its kernel is applied once per pixel of the input
     total = 0
     for layer in fixed.layers:
-        if isinstance(layer, counted):
+        if isinstance(layer, (*counted, spread)):
             kernel = int(np.prod(layer.kernel.shape))
             for node in layer._inbound_nodes:
-                total += kernel * int(np.prod(node.outputs[0].shape[1:-1]))
+                places = node.input_tensors if isinstance(layer, spread) else node.outputs
+                total += kernel * int(np.prod(places[0].shape[1:-1]))
     return round(total * (size / side) ** 2)

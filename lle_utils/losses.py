@@ -1,6 +1,6 @@
-"""The four zero-reference losses of Zero-DCE, as printed, as released and as widely copied.
+"""Losses: the four of Zero-DCE, which need no reference, and those of supervised training.
 
-Three variants of each term exist in the world and give different numbers:
+Of Zero-DCE's four three variants exist in the world and give different numbers:
 
 ``"paper"``
     The equations of the paper.
@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from keras import ops
 
 VARIANTS = ("paper", "official", "keras_io")
@@ -227,3 +228,78 @@ def illumination_smoothness_loss(curve_maps: Any, variant: str = "paper") -> Any
     vertical_sum = ops.sum(ops.square(vertical)) / ops.cast(count_v * batch, "float32")
     horizontal_sum = ops.sum(ops.square(horizontal)) / ops.cast(count_h * batch, "float32")
     return 2 * (vertical_sum + horizontal_sum)
+
+
+def charbonnier_loss(y_true: Any, y_pred: Any, epsilon: float = 1e-3) -> Any:
+    """Average ``sqrt(d ** 2 + epsilon ** 2)`` over all differences d: the L1 loss, rounded at 0.
+
+    Args:
+        y_true: Well-lit images, a batch of any shape.
+        y_pred: Enhanced images, same shape. Any finite values: outside [0, 1] the gradient
+            still points inwards, which it would not if they were clipped first.
+        epsilon: Where the loss turns from a parabola into a line; positive.
+
+    Returns:
+        Scalar, ``epsilon`` for equal images.
+
+    Raises:
+        ValueError: If ``epsilon`` is not positive.
+
+    Reference:
+        Charbonnier et al., Two deterministic half-quadratic regularization algorithms for
+        computed imaging, ICIP 1994; MIRNet, arXiv 2003.06792, equation 4.
+
+    Deviation:
+        MIRNet's equation takes one root of the summed squares of an image; its released code
+        averages the roots of all pixels and channels, and so do we.
+
+    >>> dark, bright = ops.zeros((1, 2, 2, 3)), ops.full((1, 2, 2, 3), 0.75)
+    >>> round(float(charbonnier_loss(dark, bright, epsilon=1.0)), 4)
+    1.25
+    """
+    if not epsilon > 0:
+        raise ValueError(f"epsilon is {epsilon}; expected a positive number such as 0.001.")
+    difference = ops.cast(y_pred, "float32") - ops.cast(y_true, "float32")
+    return ops.mean(ops.sqrt(ops.square(difference) + epsilon**2))
+
+
+def ssim_loss(y_true: Any, y_pred: Any) -> Any:
+    """Return one minus the structural similarity, as `lle_utils.metrics.ssim` defines it.
+
+    Args:
+        y_true: Well-lit images ``(N, H, W, 3)`` in [0, 1], H and W at least 11.
+        y_pred: Enhanced images, same shape.
+
+    Returns:
+        Scalar in [0, 2], 0 for equal images.
+
+    Raises:
+        ValueError: For another shape.
+
+    Reference:
+        Wang et al., Image Quality Assessment: From Error Visibility to Structural
+        Similarity, TIP 2004, equation 13; 11x11 Gaussian window of standard deviation 1.5.
+
+    >>> grey = ops.full((1, 16, 16, 3), 0.4)
+    >>> abs(round(float(ssim_loss(grey, grey)), 4))
+    0.0
+    """
+    _check_images(y_true, "y_true", 11)
+    _check_images(y_pred, "y_pred", 11)
+    x, y = ops.cast(y_true, "float32"), ops.cast(y_pred, "float32")
+    mean_x, mean_y = _gaussian(x), _gaussian(y)
+    variance_x = _gaussian(x * x) - mean_x * mean_x
+    variance_y = _gaussian(y * y) - mean_y * mean_y
+    covariance = _gaussian(x * y) - mean_x * mean_y
+    c1, c2 = 0.01**2, 0.03**2
+    similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    similarity /= (mean_x**2 + mean_y**2 + c1) * (variance_x + variance_y + c2)
+    return 1 - ops.mean(similarity)
+
+
+def _gaussian(images: Any) -> Any:
+    """Average over the window of SSIM wherever it fits."""
+    weights = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
+    column = np.tile((weights / weights.sum()).astype("float32")[:, None, None, None], (1, 1, 3, 1))
+    down = ops.depthwise_conv(images, column, padding="valid")
+    return ops.depthwise_conv(down, column.transpose(1, 0, 2, 3), padding="valid")

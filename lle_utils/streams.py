@@ -166,6 +166,7 @@ class PairStream(_Stream):
         steps: int | None = None,
         augment: bool = True,
         epoch: int = 0,
+        mixup: float | None = None,
     ) -> None:
         """Describe the stream; nothing is read yet.
 
@@ -173,12 +174,30 @@ class PairStream(_Stream):
             low: Dark photos, see ``photos`` of `PhotoStream`; ``pack.low`` of an open pack.
             normal: The well-lit photos in the same order and of the same sizes.
             crop, batch_size, seed, steps, augment, epoch: See `PhotoStream`.
+            mixup: Blend each pair with another of its batch, with a share drawn from
+                Beta(mixup, mixup); None does not.
 
         Raises:
             ValueError: If the two differ in number or size, or as in `PhotoStream`.
+
+        Reference:
+            Zhang et al., mixup: Beyond Empirical Risk Minimization, ICLR 2018.
         """
         sources = {"low": low, "normal": normal}
         super().__init__(sources, crop, batch_size, seed, steps, augment, epoch)
+        if mixup is not None and not mixup > 0:
+            raise ValueError(f"mixup is {mixup}; expected a positive number or None.")
+        self.mixup = mixup
+
+    def _batches(self, epoch: int, index: int) -> list[np.ndarray]:
+        batches = super()._batches(epoch, index)
+        if self.mixup is None:
+            return batches
+        # The closing 2 keeps these draws apart from those of crops and order.
+        rng = np.random.default_rng([self.seed, epoch, index, 2])
+        share = rng.beta(self.mixup, self.mixup, (self.batch_size, 1, 1, 1)).astype("float32")
+        other = rng.permutation(self.batch_size)
+        return [share * batch + (1 - share) * batch[other] for batch in batches]
 
 
 def transform(patch: np.ndarray, symmetry: int) -> np.ndarray:

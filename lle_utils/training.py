@@ -7,7 +7,8 @@ import math
 import os
 import platform
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -65,27 +66,68 @@ class Checkpoint(keras.callbacks.Callback):
     Args:
         path: File ending in ``.npz``.
         history: Values of earlier epochs, extended in place.
+        best: Name of a logged value, larger being better. Whenever it rises, the state with
+            the averaged weights is saved to `best_path` as well.
     """
 
-    def __init__(self, path: str | os.PathLike, history: dict[str, list[float]]) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        history: dict[str, list[float]],
+        best: str | None = None,
+    ) -> None:
         super().__init__()
         self.path = Path(path)
         self.history = history
+        self.best = best
+        self.stopped = False
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Append the logs of the epoch and write the checkpoint."""
         logs = {name: float(value) for name, value in (logs or {}).items()}
         bad = [name for name, value in logs.items() if not math.isfinite(value)]
         if bad:
-            self.model.stop_training = True
+            self.model.stop_training = self.stopped = True
             print(
                 f"Stopped in epoch {epoch + 1}: {', '.join(bad)} is not finite. "
                 f"{self.path} holds the epoch before. Lower the learning rate or clip gradients."
             )
             return
+        rises = self.best in logs and logs[self.best] > max(
+            self.history.get(self.best, []), default=-math.inf
+        )
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)
+        if rises:  # first, so that a kill between the two repeats the epoch and this file
+            with averaged_weights(self.model):
+                save_checkpoint(best_path(self.path), self.model, epoch + 1, self.history)
         save_checkpoint(self.path, self.model, epoch + 1, self.history)
+
+
+def best_path(checkpoint: str | os.PathLike) -> Path:
+    """Return the file beside a checkpoint that holds the best state."""
+    checkpoint = Path(checkpoint)
+    return checkpoint.with_name(f"{checkpoint.stem}_best{checkpoint.suffix}")
+
+
+@contextmanager
+def averaged_weights(model: keras.Model) -> Iterator[None]:
+    """Put the moving average of the weights into a model for the time of a ``with`` block.
+
+    The optimizer keeps that average when it was made with ``use_ema=True``; with another one
+    nothing changes.
+
+    Args:
+        model: Compiled model.
+    """
+    model.optimizer.build(model.trainable_variables)
+    weights = [np.array(variable) for variable in model.trainable_variables]
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    try:
+        yield
+    finally:
+        for variable, value in zip(model.trainable_variables, weights, strict=True):
+            variable.assign(value)
 
 
 def save_checkpoint(
@@ -153,19 +195,23 @@ def fit(
     checkpoint: str | os.PathLike,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int | str = "auto",
+    best: str | None = None,
 ) -> dict[str, list[float]]:
     """Train to ``epochs`` epochs, going on from ``checkpoint`` when it exists.
 
     A run that was killed and started again ends with the same weights as one that was not,
-    because the stream's batches depend on seed, epoch and index only.
+    because the stream's batches depend on seed, epoch and index only. It ends with the
+    averaged weights in the model if the optimizer keeps an average (``use_ema=True``), and
+    after a loss that is not finite with those of the last good epoch.
 
     Args:
         model: Built and compiled model.
         stream: A `lle_utils.streams` dataset; its ``epoch`` is set.
         epochs: Number of epochs to reach in all.
         checkpoint: File ending in ``.npz``, rewritten after every epoch.
-        callbacks: Further Keras callbacks.
+        callbacks: Further Keras callbacks; what they add to the logs is kept.
         verbose: As in ``keras.Model.fit``.
+        best: See `Checkpoint`.
 
     Returns:
         The history of all epochs, those before the resume included: name -> one value each.
@@ -176,19 +222,23 @@ def fit(
     done, history = 0, {}
     if Path(checkpoint).exists():
         done, history = load_checkpoint(checkpoint, model)
-    if done >= epochs:
-        return history
-    follow = keras.callbacks.LambdaCallback(
-        on_epoch_begin=lambda epoch, logs: setattr(stream, "epoch", epoch)
-    )
-    model.fit(
-        stream,
-        epochs=epochs,
-        initial_epoch=done,
-        shuffle=False,
-        callbacks=[follow, Checkpoint(checkpoint, history), *callbacks],
-        verbose=verbose,
-    )
+    keeper = Checkpoint(checkpoint, history, best)
+    if done < epochs:
+        follow = keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, logs: setattr(stream, "epoch", epoch)
+        )
+        model.fit(
+            stream,
+            epochs=epochs,
+            initial_epoch=done,
+            shuffle=False,
+            callbacks=[follow, *callbacks, keeper],
+            verbose=verbose,
+        )
+    if keeper.stopped and Path(checkpoint).exists():
+        done, _ = load_checkpoint(checkpoint, model)
+    if keeper.stopped or done >= epochs:  # otherwise Keras has done it
+        model.optimizer.finalize_variable_values(model.trainable_variables)
     return history
 
 

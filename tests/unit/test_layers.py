@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from lle_utils.layers import UpsampleBilinear
+from lle_utils.layers import BlurPool, ScalarPReLU, UpsampleBilinear
 
 
 def test_a_constant_stays_constant_and_a_ramp_a_ramp():
@@ -33,3 +33,46 @@ def test_unknown_height_and_width_inside_a_nested_model_and_after_saving(tmp_pat
 def test_the_factor_is_checked():
     with pytest.raises(ValueError, match="factor is 0"):
         UpsampleBilinear(0)
+
+
+def shift_variance(pool):
+    """Measure how much pooling differs between an image and its copy shifted by a pixel."""
+    image = np.random.default_rng(0).random((1, 33, 65, 2)).astype("float32")
+    here, there = (keras.ops.convert_to_numpy(pool(image[:, :, i : 64 + i])) for i in (0, 1))
+    return np.abs(here - there).mean()
+
+
+def test_blur_pool_keeps_a_constant_and_follows_the_closed_form():
+    flat = np.full((2, 5, 8, 3), 0.3, "float32")
+    pooled = keras.ops.convert_to_numpy(BlurPool()(flat))
+    assert pooled.shape == (2, 3, 4, 3)
+    np.testing.assert_allclose(pooled, 0.3, atol=1e-6)
+    dot = np.zeros((1, 6, 8, 2), "float32")
+    dot[0, 2, 3, 1] = 16  # row 2 is kept (weight 2/4); column 3 adds to 2 and 4 (weight 1/4)
+    spread = keras.ops.convert_to_numpy(BlurPool()(dot))
+    assert spread[0, 1].tolist() == [[0, 0], [0, 2], [0, 2], [0, 0]]
+    assert spread[..., 0].max() == 0
+
+
+def test_blur_pool_minds_a_shift_less_than_max_pool():
+    assert shift_variance(BlurPool()) < 0.8 * shift_variance(keras.layers.MaxPooling2D())
+
+
+def test_scalar_prelu_has_one_parameter_and_bends_at_zero():
+    layer = ScalarPReLU()
+    x = np.linspace(-1, 1, 24, dtype="float32").reshape(1, 2, 3, 4)
+    bent = keras.ops.convert_to_numpy(layer(x))
+    assert layer.count_params() == 1
+    np.testing.assert_allclose(bent, np.where(x > 0, x, 0.25 * x), atol=1e-7)
+
+
+@pytest.mark.parametrize("layer", [BlurPool(), ScalarPReLU(0.1)])
+def test_saved_and_loaded_with_unknown_size(layer, tmp_path):
+    model = keras.Sequential([keras.Input((None, None, 3)), layer])
+    photo = np.random.default_rng(0).normal(size=(1, 6, 9, 3)).astype("float32")
+    before = model.predict_on_batch(photo)
+    model.save(tmp_path / "m.keras")
+    loaded = keras.saving.load_model(tmp_path / "m.keras", safe_mode=True)
+    np.testing.assert_array_equal(loaded.predict_on_batch(photo), before)
+    assert model.compute_output_shape((1, 6, 9, 3)) == before.shape
+    assert loaded.output_shape == model.output_shape == (None, None, None, 3)

@@ -1,0 +1,229 @@
+"""Supervised training on pairs: optimizer, validation, stages, and what a run will cost."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from lle_utils import training
+from lle_utils.images import load_image, to_float
+from lle_utils.metrics import psnr
+from lle_utils.streams import PairStream, Photos
+
+
+def make_optimizer(
+    learning_rate: float,
+    steps: int,
+    warmup: int = 0,
+    ema: float | None = None,
+    clip: float = 1.0,
+    final: float = 1e-6,
+) -> keras.optimizers.Adam:
+    """Make the Adam optimizer of image restoration: warm-up, cosine, clipping, averaging.
+
+    Args:
+        learning_rate: The highest rate.
+        steps: Training steps in all, over all stages.
+        warmup: Steps in which the rate first rises from 0, a part of ``steps``.
+        ema: Momentum of a moving average of the weights, such as 0.999; None keeps none.
+            Training goes on with the weights themselves; what is validated and what `fit`
+            leaves in the model is the average.
+        clip: Largest norm of all gradients together.
+        final: The rate at the end.
+
+    Returns:
+        An optimizer for one model.
+
+    Raises:
+        ValueError: If the warm-up leaves no step to train.
+    """
+    if not 0 <= warmup < steps:
+        raise ValueError(f"warmup is {warmup} of {steps} steps; choose fewer warm-up steps.")
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0 if warmup else learning_rate,
+        steps - warmup,
+        alpha=final / learning_rate,
+        warmup_target=learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
+    average = {} if ema is None else {"use_ema": True, "ema_momentum": ema}
+    return keras.optimizers.Adam(rate, global_clipnorm=clip, **average)
+
+
+class ValidationPsnr(keras.callbacks.Callback):
+    """Log ``val_psnr``: whole photos, blind, rounded to 8 bits, with the averaged weights.
+
+    Args:
+        enhance: Maps a float image ``(H, W, 3)`` in [0, 1] to one of the same shape with the
+            weights of the model in training, such as `lle_utils.inference.Enhancer.enhance`.
+        pairs: ``(name, low, reference)`` each, as paths or images; read once.
+        every: Measure in every such epoch, the first one and the last one; the epochs
+            between repeat the last value.
+    """
+
+    def __init__(
+        self,
+        enhance: Callable[[np.ndarray], np.ndarray],
+        pairs: Sequence[tuple],
+        every: int = 1,
+    ) -> None:
+        super().__init__()
+        if every < 1 or not pairs:
+            raise ValueError(f"every={every}, {len(pairs)} pairs: expected 1 or more of both.")
+        self.enhance = enhance
+        self.pairs = [(_image(low), _image(reference)) for _, low, reference in pairs]
+        self.every = every
+        self.last: float | None = None
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Add the value to the logs of the epoch."""
+        due = (epoch + 1) % self.every == 0 or epoch + 1 == self.params["epochs"]
+        if due or self.last is None:
+            with training.averaged_weights(self.model):
+                self.last = self.measure()
+        if logs is not None:
+            logs["val_psnr"] = self.last
+
+    def measure(self) -> float:
+        """Return the mean PSNR over all pairs, in dB, with the weights as they are."""
+        return float(np.mean([psnr(self.enhance(low), normal) for low, normal in self.pairs]))
+
+
+def _image(image: np.ndarray | str | os.PathLike) -> np.ndarray:
+    if isinstance(image, (str, os.PathLike)):
+        return load_image(image)
+    return to_float(image) if image.dtype == np.uint8 else image
+
+
+def fit_pairs(
+    model: keras.Model,
+    low: Photos,
+    normal: Photos,
+    stages: Sequence[Sequence[int]],
+    steps: int,
+    checkpoint: str | os.PathLike,
+    seed: int = 0,
+    mixup: float | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: int | str = "auto",
+) -> dict[str, list[float]]:
+    """Train on pairs in stages of growing crops; a run that was killed goes on where it was.
+
+    Args:
+        model: Built and compiled model.
+        low, normal: Photos, see `lle_utils.streams.PairStream`.
+        stages: ``(epochs, crop, batch_size)`` of each stage, in turn.
+        steps: Training steps per epoch.
+        checkpoint: File ending in ``.npz``. The best state by ``val_psnr``, if a callback
+            logs it, lies beside it (`lle_utils.training.best_path`).
+        seed: Decides order, crops, symmetries and blends.
+        mixup: See `lle_utils.streams.PairStream`.
+        callbacks: Further Keras callbacks, such as `ValidationPsnr`.
+        verbose: As in ``keras.Model.fit``.
+
+    Returns:
+        The history: name -> one value per epoch, over all stages.
+    """
+    history: dict[str, list[float]] = {}
+    reached = 0
+    for epochs, crop, batch_size in stages:
+        reached += epochs
+        stream = PairStream(low, normal, crop, batch_size, seed, steps=steps, mixup=mixup)
+        history = training.fit(
+            model, stream, reached, checkpoint, callbacks, verbose, best="val_psnr"
+        )
+        if len(history.get("loss", [])) < reached:
+            break  # the loss was not finite; a later stage would not mend that
+    return history
+
+
+def estimate_training(model: keras.Model, crop: int, batch_size: int, steps: int) -> dict:
+    """Measure a few training steps, print what the planned run needs, refuse what cannot fit.
+
+    One step with one crop and one with two show how memory grows; only if the whole batch
+    fits is a step of it timed. The model's state is put back afterwards.
+
+    Args:
+        model: Built and compiled model, images in and out.
+        crop: Side of the crops in pixels.
+        batch_size: Crops per step.
+        steps: Steps planned.
+
+    Returns:
+        ``seconds_per_step``, ``minutes`` and ``gigabytes`` (main memory of the process at its
+        peak; the memory of a GPU is not looked at).
+
+    Raises:
+        MemoryError: If the batch needs more main memory than is available; nothing larger
+            than two crops has been computed then.
+    """
+    variables = training._all_variables(model)
+    before = [np.array(variable) for variable in variables]
+    available = _resident() + _available()
+    try:
+        _step(model, crop, 1)  # pays for what is needed once
+        one, two = (_watched(lambda n=n: _step(model, crop, n)) for n in (1, 2))
+        needed = max(one, two) + (batch_size - 2) * max(two - one, 0)
+        if needed > available:
+            raise MemoryError(
+                f"A step of {batch_size} crops of {crop}x{crop} needs about {needed / 1e9:.1f} GB "
+                f"but {available / 1e9:.1f} GB are available. Take a smaller batch or crop (half "
+                "the crop needs a quarter), fewer features, or a machine with more memory."
+            )
+        _step(model, crop, batch_size)  # warm-up
+        start = time.perf_counter()
+        peak = _watched(lambda: _step(model, crop, batch_size))
+        seconds = time.perf_counter() - start
+    finally:
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+        model.reset_metrics()
+    minutes, gigabytes = steps * seconds / 60, max(peak, needed) / 1e9
+    print(
+        f"{seconds:.2f} s a step of {batch_size} crops of {crop}x{crop}: {steps} steps take about "
+        f"{minutes:.1f} minutes and {gigabytes:.1f} of {available / 1e9:.1f} GB"
+    )
+    return {"seconds_per_step": seconds, "minutes": minutes, "gigabytes": gigabytes}
+
+
+def _step(model: keras.Model, crop: int, batch_size: int) -> None:
+    images = np.random.default_rng(0).random((batch_size, crop, crop, 3)).astype("float32")
+    model.train_on_batch(images, images)
+
+
+def _watched(work: Callable[[], object]) -> int:
+    """Return the largest resident memory in bytes while ``work`` runs."""
+    done = threading.Event()
+    seen = [_resident()]
+
+    def watch() -> None:
+        while not done.wait(0.005):
+            seen.append(_resident())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        work()
+    finally:
+        done.set()
+        watcher.join()
+    return max(*seen, _resident())
+
+
+def _resident() -> int:
+    """Return the memory of this process in bytes (Linux)."""
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _available() -> int:
+    """Return the main memory that could still be had, in bytes (Linux)."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    (kilobytes,) = [line.split()[1] for line in lines if line.startswith("MemAvailable")]
+    return int(kilobytes) * 1024

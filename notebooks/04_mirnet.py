@@ -1,0 +1,457 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # MIRNet: a network that looks at three scales at once
+#
+# You will build the paper's network block by block, look at what each block does to a photo,
+# train a small one on pairs, and measure what the best-known copy of it changed.
+
+# %% [markdown] tags=["badges"]
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/low-light-notebooks/blob/main/notebooks/04_mirnet.ipynb)
+
+# %% tags=["setup"]
+import os
+import subprocess
+import sys
+
+if "google.colab" in sys.modules:  # elsewhere the package is installed already
+    project = "/content/low-light-notebooks"
+    address = "https://github.com/OWNER/low-light-notebooks"
+    if not os.path.isdir(project):
+        subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project], check=True)
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", project], check=True)
+    os.chdir(f"{project}/notebooks")
+
+# %% [markdown]
+# ## What you will learn
+#
+# - how three streams of different resolution exchange what they know;
+# - how *attention* decides where to look and which features to use;
+# - why a picture must be blurred before it is made smaller;
+# - how to train on pairs: loss, schedule, averaged weights, a run that can be killed;
+# - what a softmax over the wrong axis and a metric on the wrong scale do, in numbers.
+#
+# You should have read `02_metrics` and `03_zero_dce`. With the synthetic sample the notebook
+# takes about a minute on two processor cores; the settings of the shipped enhancer are in
+# `profiles/colab.yml`.
+#
+# **References.** Zamir et al., *Learning Enriched Features for Real Image Restoration and
+# Enhancement*, ECCV 2020, arXiv 2003.06792 (equations 1 to 4); Zhang, *Making Convolutional
+# Networks Shift-Invariant Again*, ICML 2019, arXiv 1904.11486.
+
+# %%
+import os
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+from IPython.display import Markdown
+from keras import layers, ops
+
+from lle_utils import (
+    baselines,
+    data,
+    files,
+    images,
+    plotting,
+    results,
+    supervised,
+    synthetic,
+    training,
+    widgets,
+)
+from lle_utils.inference import Enhancer, load_enhancer, multiply_adds, save_enhancer
+from lle_utils.layers import BlurPool, ScalarPReLU, UpsampleBilinear
+from lle_utils.losses import charbonnier_loss
+from lle_utils.metrics import psnr
+
+# %% [markdown]
+# The next cell holds everything there is to set. Two sizes have names: `small` and `base`.
+# The default is smaller still, so that a processor trains it while you watch.
+
+# %% tags=["parameters"]
+source = "synthetic"  # or "lol": the pairs of LOL
+size = ""  # "small" or "base" of SIZES; empty: the three numbers below
+features = 8  # channels at full resolution; the paper has 64
+groups = 1  # residual groups; the paper has 3
+blocks = 1  # multi-scale blocks per group; the paper has 2
+stages = [[6, 48, 4]]  # epochs, crop and batch size of each stage of training
+steps = 10  # training steps per epoch
+warmup = 10  # steps in which the learning rate rises
+learning_rate = 2e-3
+ema = 0.9  # momentum of the averaged weights; 0 for none
+mixup = 0.0  # blend pairs with a share from Beta(mixup, mixup); the released code has 1.2
+precision = "float32"  # or "mixed_float16", "mixed_bfloat16" on a GPU that has them
+validate_every = 2  # epochs between two measurements on validation photos
+seed = 0
+deterministic = False  # bit-identical repeats, at some cost in speed
+output_dir = ""  # where results go; empty: runs/04_mirnet in the project
+
+# %% [markdown]
+# ## Data: pairs
+#
+# MIRNet learns from *pairs*: one scene, dark and well lit. Where Zero-DCE could only guess what
+# a good photo is, this network is shown it. We take pairs of the synthetic camera, or those of
+# LOL, and keep some scenes for judging that training never sees.
+
+
+# %%
+def load_pairs(source: str, split: str, seed: int):
+    """Return (name, low, normal) uint8 triples of the training or the validation scenes."""
+    if source == "lol":
+        pairs = data.lol_pairs(split)
+        return [(p.name, images.read_uint8(p.low), images.read_uint8(p.normal)) for p in pairs]
+    train = split == "train"
+    scenes = synthetic.TRAIN_SCENES if train else synthetic.VAL_SCENES
+    count, side = (24, (192, 192)) if train else (4, (160, 240))
+    pairs = synthetic.synthetic_pairs(count, side, seed if train else seed + 1, scenes)
+    return list(zip(pairs.names, pairs.low, pairs.normal, strict=True))
+
+
+train_pairs, val_pairs = (load_pairs(source, split, seed) for split in ("train", "val"))
+first = train_pairs[0][1]
+print(f"{len(train_pairs)} pairs for training, {len(val_pairs)} for validation; ", end="")
+print(f"{first.dtype} {first.shape}, from {first.min()} to {first.max()}")
+
+# %% [markdown]
+# The example that we look at throughout is synthetic whatever `source` is, and not trained on.
+
+# %%
+sample = synthetic.synthetic_pairs(1, (160, 240), seed + 1, synthetic.VAL_SCENES)
+low, normal = (images.to_float(side[0]) for side in (sample.low, sample.normal))
+plotting.show_images({"low": low, "normal": normal})
+
+# %% [markdown]
+# ## The plan
+#
+# A convolution of 3×3 sees its neighbours only. Brightness and colour of a photo are decided
+# over large areas, its detail in single pixels. MIRNet therefore keeps **three streams**: full
+# resolution, a half, and a quarter with four times the features. They pass what they learn to
+# each other again and again, and the full-resolution stream is never given up. We build from
+# the inside out:
+#
+# 1. *fuse*: merge three pictures, choosing per feature which to trust (SKFF);
+# 2. *attend*: stress places and features that matter (dual attention);
+# 3. *resize*: change resolution without false patterns;
+# 4. the multi-scale block that joins them, and the network of such blocks.
+#
+# No convolution has a bias. A photo is a batch of one for the network; `features_of` turns our
+# example into features, with a convolution of random weights: every block can be tried before
+# anything is trained.
+
+
+# %%
+def convolution(filters, size=3, **options):
+    """Return a convolution without bias that keeps height and width."""
+    return layers.Conv2D(filters, size, padding="same", use_bias=False, **options)
+
+
+def features_of(image, filters, seed=0):
+    """Turn an image (H, W, 3) into random features (1, H, W, filters)."""
+    start = keras.initializers.GlorotUniform(seed)
+    return convolution(filters, kernel_initializer=start)(image[None])
+
+
+def shown(features, count=3):
+    """Return the first channels of features (1, H, W, C) as maps."""
+    return list(np.moveaxis(ops.convert_to_numpy(features)[0, ..., :count], -1, 0))
+
+
+x = features_of(low, 8)
+plotting.show_images(shown(x), titles=[f"feature {n + 1}" for n in range(3)])
+
+# %% [markdown]
+# ## Fuse: selective kernel feature fusion
+#
+# Three branches $L_1, L_2, L_3$ of equal shape are to become one. Adding them would treat all
+# alike. Instead their sum is averaged over the photo, squeezed through a few channels, and
+# turned into three weights for each channel, which a softmax makes add up to one
+# (section 3.2 of the paper):
+#
+# $$ U = s_1 L_1 + s_2 L_2 + s_3 L_3, \qquad
+#    s_b = \operatorname{softmax}_b\; W_b\, \mathrm{PReLU}(W\, \mathrm{mean}(L_1 + L_2 + L_3)) $$
+#
+# The softmax runs **over the branches**. Remember that; it will matter.
+
+
+# %%
+def branch_weights(channels, softmax_axis=0):
+    """Return a function from three branches to their weights (3, N, 1, 1, C)."""
+    pool = layers.GlobalAveragePooling2D(keepdims=True)
+    squeeze, bend = convolution(max(channels // 8, 4), 1), ScalarPReLU()
+    excite = [convolution(channels, 1) for _ in range(3)]
+
+    def weigh(branches):
+        summary = bend(squeeze(pool(layers.add(branches))))
+        return ops.softmax(ops.stack([branch(summary) for branch in excite]), softmax_axis)
+
+    return weigh
+
+
+def skff(channels):
+    """Return a function that fuses three branches (N, H, W, C) into one."""
+    weigh = branch_weights(channels)
+
+    def fuse(branches):
+        weights = ops.unstack(weigh(branches), 3)
+        return layers.add([w * branch for w, branch in zip(weights, branches, strict=True)])
+
+    return fuse
+
+
+# %% [markdown]
+# Three checks. The weights of the branches add up to one for each channel; three equal
+# branches come back as they were; and with branches of different strength the untrained
+# fusion is near their average.
+
+# %%
+branches = [x, 2 * x, -x]
+weights = ops.convert_to_numpy(branch_weights(8)(branches))[:, 0, 0, 0]
+print("weights of the first channels\n", weights[:, :4].round(3), "\nsum", weights.sum(0)[:4])
+same = skff(8)([x, x, x])
+print("equal branches come back:", np.allclose(same, x, atol=1e-6))
+
+# %%
+fused = skff(8)(branches)
+plotting.show_images({"branch 1": shown(x)[0], "branch 3": shown(-x)[0], "fused": shown(fused)[0]})
+
+# %% [markdown]
+# ## Attend: where, and what
+#
+# *Spatial attention* is a picture of weights between 0 and 1, one per pixel, computed from the
+# maximum and the mean over the channels with a 5×5 convolution: it sees a neighbourhood.
+# *Channel attention* is one weight per channel, from the channel's mean over the photo.
+
+
+# %%
+def spatial_attention():
+    """Return a function from features (N, H, W, C) to weights (N, H, W, 1)."""
+    look = convolution(1, 5, activation="sigmoid")
+
+    def weigh(x):
+        extremes = ops.max(x, axis=-1, keepdims=True), ops.mean(x, axis=-1, keepdims=True)
+        return look(ops.concatenate(extremes, axis=-1))
+
+    return weigh
+
+
+def channel_attention(channels):
+    """Return a function from features (N, H, W, C) to weights (N, 1, 1, C)."""
+    pool = layers.GlobalAveragePooling2D(keepdims=True)
+    squeeze = convolution(max(channels // 8, 1), 1, activation="relu")
+    excite = convolution(channels, 1, activation="sigmoid")
+    return lambda x: excite(squeeze(pool(x)))
+
+
+# %%
+where, which = spatial_attention()(x), channel_attention(8)(x)
+print("weights of the channels:", ops.convert_to_numpy(which).ravel().round(3))
+plotting.show_images({"low": low, "weights of the pixels": shown(where, 1)[0]})
+
+# %% [markdown]
+# The *dual attention unit* works its input through two convolutions, stresses the result in
+# both ways, mixes the two with a 1×1 convolution and **adds it to the input**. Such a residual
+# block can only add to what it got; with a last convolution of zeros it changes nothing.
+#
+# In the released code one activation object is the default argument of all these units, so
+# their PReLU is the same single number throughout the network. Whether by intent or not, the
+# published parameter count has it so, and `bend` is handed down here.
+
+
+# %%
+def dual_attention(channels, bend):
+    """Return the dual attention unit; ``bend`` is the activation that all units share."""
+    first, second = convolution(channels), convolution(channels)
+    where, which = spatial_attention(), channel_attention(channels)
+    mix = convolution(channels, 1)
+
+    def attend(x):
+        r = second(bend(first(x)))
+        return x + mix(ops.concatenate([r * where(r), r * which(r)], axis=-1))
+
+    return attend
+
+
+plotting.show_images(shown(dual_attention(8, ScalarPReLU())(x)))
+
+# %% [markdown]
+# ## Resize: blur before you shrink
+#
+# Keep every second pixel of fine stripes and they turn into something else: *aliasing*. The
+# maximum of 2×2 pixels, popular in classification, does it too. `BlurPool` averages with the
+# weights 1, 2, 1 in both directions first. The test: shift the photo by one pixel and see how
+# much the small picture changes.
+
+
+# %%
+def shift_variance(pool, image):
+    """Return the mean change of pooled pixels when the image moves by one pixel."""
+    here, there = (ops.convert_to_numpy(pool(image[None, :, i : i - 2])) for i in (0, 1))
+    return float(np.abs(here - there).mean())
+
+
+for name, pool in {"maximum": layers.MaxPooling2D(), "blur": BlurPool()}.items():
+    print(f"{name:8} {shift_variance(pool, normal):.4f}")
+
+# %% [markdown]
+# The stripes below get wider towards the right. Where they are too fine for the small picture
+# they should turn grey. With the maximum they turn white.
+
+# %%
+position = np.linspace(0, 1, 240)
+wave = 0.5 + 0.5 * np.sin(2 * np.pi * 60 * (1.9 * position - 0.8 * position**2))
+stripes = np.tile(wave.astype("float32")[None, :, None], (60, 1, 1))
+small = {"stripes": stripes[..., 0]}
+for name, pool in {"maximum": layers.MaxPooling2D(), "blur": BlurPool()}.items():
+    small[name] = ops.convert_to_numpy(pool(stripes[None]))[0, ..., 0]
+plotting.show_images(small)
+
+# %% [markdown]
+# Both resizing blocks are residual too: one path computes, the other only resizes. Going down
+# doubles the channels, going up halves them. (On the upward path a 1×1 convolution comes
+# before the enlargement and not after it: the result is the same, at a quarter of the cost.)
+
+
+# %%
+def residual_down(channels, pool=BlurPool):
+    """Return a function that halves height and width and doubles the channels."""
+    first, second = convolution(channels, 1), convolution(channels)
+    bends, last, shortcut = [ScalarPReLU(), ScalarPReLU()], *_projections(2 * channels)
+
+    def shrink(x):
+        top = bends[1](second(bends[0](first(x))))
+        return last(pool()(top)) + shortcut(pool()(x))
+
+    return shrink
+
+
+def residual_up(channels):
+    """Return a function that doubles height and width and halves the channels."""
+    first = convolution(channels, 1)
+    grow = layers.Conv2DTranspose(channels, 3, strides=2, padding="same", use_bias=False)
+    bends, last, shortcut = [ScalarPReLU(), ScalarPReLU()], *_projections(channels // 2)
+
+    def enlarge(x):
+        top = bends[1](grow(bends[0](first(x))))
+        return last(top) + UpsampleBilinear(2)(shortcut(x))
+
+    return enlarge
+
+
+def _projections(channels):
+    return convolution(channels, 1), convolution(channels, 1)
+
+
+# %%
+half = residual_down(8)(x)
+again = residual_up(16)(half)
+print(x.shape, "->", half.shape, "->", again.shape)
+plotting.show_images({"half": shown(half)[0], "and back": shown(again)[0]})
+
+# %% [markdown]
+# ## The multi-scale block
+#
+# Level 0 is full resolution, 1 a half, 2 a quarter. `resize` chains the blocks above to bring
+# features from one level to any other.
+
+
+# %%
+def resize(features, start, stop):
+    """Return a function from features at level ``start`` to level ``stop``."""
+    if start < stop:
+        chain = [residual_down(features * 2**level) for level in range(start, stop)]
+    else:
+        chain = [residual_up(features * 2**level) for level in range(start, stop, -1)]
+
+    def move(x):
+        for step in chain:
+            x = step(x)
+        return x
+
+    return move
+
+
+# %% [markdown]
+# Now the heart of MIRNet. The streams attend (column 1); every stream gets all three, brought
+# to its level and fused; they attend again (column 2); all are fused at full resolution. The
+# lower streams start from what the stream above them has attended to, not from the raw input.
+#
+# Weights are **shared** in three places, as in the released code: both columns use the same
+# attention units, the last fusion is that of level 0, and the way down from level 0 to 1 that
+# starts stream 1 is also the one that feeds it later. The last way up has weights of its own.
+
+
+# %%
+def multi_scale_block(features, bend):
+    """Return the multi-scale residual block; in and out are (N, H, W, features)."""
+    attend = [dual_attention(features * 2**level, bend) for level in range(3)]
+    fuse = [skff(features * 2**level) for level in range(3)]
+    move = {(i, j): resize(features, i, j) for i in range(3) for j in range(3)}
+    last_up = [resize(features, level, 0) for level in range(3)]
+    close = convolution(features)
+
+    def block(x):
+        streams = [attend[0](x)]
+        for level in (1, 2):
+            streams.append(attend[level](move[level - 1, level](streams[-1])))
+        mesh = [fuse[j]([move[i, j](s) for i, s in enumerate(streams)]) for j in range(3)]
+        streams = [attend[level](s) for level, s in enumerate(mesh)]
+        merged = fuse[0]([last_up[level](s) for level, s in enumerate(streams)])
+        return x + close(merged)
+
+    return block
+
+
+plotting.show_images(shown(multi_scale_block(8, ScalarPReLU())(x)))
+
+# %% [markdown]
+# ## The network
+#
+# Blocks in a row, closed by a convolution and a shortcut, are a *residual group*; groups in a
+# row, between a convolution in and one out, are the network. Its output is **added to the dark
+# photo**: the network learns what is missing. Nothing clips the output during training, since
+# a clipped value has no gradient.
+
+
+# %%
+def residual_group(features, blocks, bend):
+    """Return the recursive residual group; in and out are (N, H, W, features)."""
+    chain = [multi_scale_block(features, bend) for _ in range(blocks)]
+    close = convolution(features)
+
+    def group(x):
+        y = x
+        for block in chain:
+            y = block(y)
+        return x + close(y)
+
+    return group
+
+
+def mirnet(features=64, groups=3, blocks=2):
+    """Build MIRNet: ``low`` (N, H, W, 3), sides multiples of 4, to the same; not clipped."""
+    low = keras.Input((None, None, 3), name="low")
+    bend = ScalarPReLU()
+    x = convolution(features)(low)
+    for _ in range(groups):
+        x = residual_group(features, blocks, bend)(x)
+    return keras.Model(low, low + convolution(3)(x), name="mirnet")
+
+
+SIZES = {
+    "paper": (64, 3, 2),
+    "base": (16, 1, 3),
+    "small": (16, 1, 1),
+}
