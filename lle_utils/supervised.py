@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -146,8 +147,9 @@ def fit_pairs(
 def estimate_training(model: keras.Model, crop: int, batch_size: int, steps: int) -> dict:
     """Measure a few training steps, print what the planned run needs, refuse what cannot fit.
 
-    One step with one crop and one with two show how memory grows; only if the whole batch
-    fits is a step of it timed. The model's state is put back afterwards.
+    Steps with one crop and with two show how memory grows; only if the whole batch fits are
+    steps of it timed. They are compiled as `fit` compiles them, so that the run that follows
+    need not do it again. The model's state is put back afterwards.
 
     Args:
         model: Built and compiled model, images in and out.
@@ -163,27 +165,19 @@ def estimate_training(model: keras.Model, crop: int, batch_size: int, steps: int
         MemoryError: If the batch needs more main memory than is available; nothing larger
             than two crops has been computed then.
     """
-    variables = training._all_variables(model)
-    before = [np.array(variable) for variable in variables]
     available = _resident() + _available()
-    try:
-        _step(model, crop, 1)  # pays for what is needed once
-        one, two = (_watched(lambda n=n: _step(model, crop, n)) for n in (1, 2))
-        needed = max(one, two) + (batch_size - 2) * max(two - one, 0)
-        if needed > available:
-            raise MemoryError(
-                f"A step of {batch_size} crops of {crop}x{crop} needs about {needed / 1e9:.1f} GB "
-                f"but {available / 1e9:.1f} GB are available. Take a smaller batch or crop (half "
-                "the crop needs a quarter), fewer features, or a machine with more memory."
-            )
-        _step(model, crop, batch_size)  # warm-up
-        start = time.perf_counter()
-        peak = _watched(lambda: _step(model, crop, batch_size))
-        seconds = time.perf_counter() - start
-    finally:
-        for variable, value in zip(variables, before, strict=True):
-            variable.assign(value)
-        model.reset_metrics()
+    _trial(model, crop, 1)  # pays for what is needed once
+    one, two = (_trial(model, crop, n)[1] for n in (1, 2))
+    needed = max(one, two) + max(batch_size - 2, 0) * max(two - one, 0)
+    if needed > available:
+        raise MemoryError(
+            f"A step of {batch_size} crops of {crop}x{crop} needs about {needed / 1e9:.1f} GB "
+            f"but {available / 1e9:.1f} GB are available. Take a smaller batch or crop (half "
+            "the crop needs a quarter), fewer features, or a machine with more memory."
+        )
+    _trial(model, crop, batch_size)  # warm-up
+    (start_up, _), (four, peak) = (_trial(model, crop, batch_size, n) for n in (1, 4))
+    seconds = max(four - start_up, 0) / 3
     minutes, gigabytes = steps * seconds / 60, max(peak, needed) / 1e9
     print(
         f"{seconds:.2f} s a step of {batch_size} crops of {crop}x{crop}: {steps} steps take about "
@@ -192,15 +186,27 @@ def estimate_training(model: keras.Model, crop: int, batch_size: int, steps: int
     return {"seconds_per_step": seconds, "minutes": minutes, "gigabytes": gigabytes}
 
 
-def _step(model: keras.Model, crop: int, batch_size: int) -> None:
-    images = np.random.default_rng(0).random((batch_size, crop, crop, 3)).astype("float32")
-    model.train_on_batch(images, images)
+def _trial(model: keras.Model, crop: int, batch_size: int, steps: int = 1) -> tuple[float, int]:
+    """Train a few steps on noise and undo them; return seconds and the peak of memory in bytes."""
+    photo = np.random.default_rng(0).integers(0, 256, (crop, crop, 3), np.uint8)
+    stream = PairStream([photo], [photo], crop, batch_size, steps=steps)
+    variables = training._all_variables(model)
+    before = [np.array(variable) for variable in variables]
+    start = time.perf_counter()
+    try:
+        with _memory_watch() as seen:
+            model.fit(stream, shuffle=False, verbose=0)
+    finally:
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+        model.reset_metrics()
+    return time.perf_counter() - start, max(seen)
 
 
-def _watched(work: Callable[[], object]) -> int:
-    """Return the largest resident memory in bytes while ``work`` runs."""
-    done = threading.Event()
-    seen = [_resident()]
+@contextmanager
+def _memory_watch() -> Iterator[list[int]]:
+    """Yield a list that fills with the resident memory in bytes every few milliseconds."""
+    done, seen = threading.Event(), [_resident()]
 
     def watch() -> None:
         while not done.wait(0.005):
@@ -209,11 +215,11 @@ def _watched(work: Callable[[], object]) -> int:
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        work()
+        yield seen
     finally:
+        seen.append(_resident())
         done.set()
         watcher.join()
-    return max(*seen, _resident())
 
 
 def _resident() -> int:
