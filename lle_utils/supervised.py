@@ -175,7 +175,6 @@ def estimate_training(model: keras.Model, crop: int, batch_size: int, steps: int
             f"but {available / 1e9:.1f} GB are available. Take a smaller batch or crop (half "
             "the crop needs a quarter), fewer features, or a machine with more memory."
         )
-    _trial(model, crop, batch_size)  # warm-up
     (start_up, _), (four, peak) = (_trial(model, crop, batch_size, n) for n in (1, 4))
     seconds = max(four - start_up, 0) / 3
     minutes, gigabytes = steps * seconds / 60, max(peak, needed) / 1e9

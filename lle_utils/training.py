@@ -120,14 +120,21 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
     Args:
         model: Compiled model.
     """
-    model.optimizer.build(model.trainable_variables)
     weights = [np.array(variable) for variable in model.trainable_variables]
-    model.optimizer.finalize_variable_values(model.trainable_variables)
+    _use_average(model)
     try:
         yield
     finally:
         for variable, value in zip(model.trainable_variables, weights, strict=True):
             variable.assign(value)
+
+
+def _use_average(model: keras.Model) -> None:
+    model.optimizer.build(model.trainable_variables)
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    for variable in model.trainable_variables:
+        # Under JAX the weight and its average are one buffer now, which may be given away twice.
+        variable.assign(np.array(variable))
 
 
 def save_checkpoint(
@@ -236,9 +243,8 @@ def fit(
             verbose=verbose,
         )
     if keeper.stopped and Path(checkpoint).exists():
-        done, _ = load_checkpoint(checkpoint, model)
-    if keeper.stopped or done >= epochs:  # otherwise Keras has done it
-        model.optimizer.finalize_variable_values(model.trainable_variables)
+        load_checkpoint(checkpoint, model)
+    _use_average(model)
     return history
 
 

@@ -459,24 +459,22 @@ def mirnet(features=64, groups=3, blocks=2):
 SIZES = {"paper": (64, 3, 2), "base": (16, 1, 3), "small": (16, 1, 1)}
 
 
+counts = {name: mirnet(*numbers).count_params() for name, numbers in SIZES.items()}
+print(*(f"{name}: {count:,} parameters" for name, count in counts.items()), sep="\n")
+assert counts["paper"] == 31_787_419
+
+# %% [markdown]
+# The network to train is built with the precision asked for. With `mixed_float16` a graphics
+# card computes in 16 bits and keeps its weights in 32; a processor gains nothing from it.
+
+
+# %%
 def describe(network):
     """Print parameters and multiply-adds for a photo of 256x256."""
     cost = multiply_adds(network, 4) / 1e9
     print(f"{network.name}, {network.count_params():,} parameters, {cost:.1f} G multiply-adds")
 
 
-network = mirnet(*SIZES["paper"])
-print(f"{network.count_params():,} parameters at the paper's size")
-assert network.count_params() == 31_787_419
-for name in ("base", "small"):
-    print(name, end=": ")
-    describe(mirnet(*SIZES[name]))
-
-# %% [markdown]
-# The network to train is built with the precision asked for. With `mixed_float16` a graphics
-# card computes in 16 bits and keeps its weights in 32; a processor gains nothing from it.
-
-# %%
 training.set_seed(seed, deterministic)
 keras.config.set_dtype_policy(precision)
 numbers = SIZES[size] if size else (features, groups, blocks)
@@ -701,7 +699,7 @@ plotting.show_images({name: image[window] for name, image in crops.items()})
 # - spatial attention is 1×1: each pixel sees itself alone;
 # - maximum pooling and nearest neighbours replace blur-pool and bilinear enlargement;
 # - lower streams start from the raw input, nothing is shared, and there are biases and ReLU;
-# - the last fusion gets the quarter-resolution stream twice and the half-resolution one never.
+# - until it was found, a slip of names gave the last fusion one stream twice, another never.
 
 
 # %%
@@ -770,16 +768,16 @@ def copied_resize(x, features, start, stop):
 
 # %%
 def copied_block(x, features):
-    """Apply the multi-scale block of the copy; its half-resolution stream is lost at the end."""
+    """Apply the multi-scale block of the copy."""
     streams = [x, copied_resize(x, features, 0, 1)]
     streams.append(copied_resize(streams[1], features, 1, 2))
     streams = [copied_attention(features * 2**j)(s) for j, s in enumerate(streams)]
-    second = {}
-    for j in (0, 2):
+    second = []
+    for j in range(3):
         moved = [copied_resize(s, features, i, j) for i, s in enumerate(streams)]
         fused = copied_fusion(features * 2**j)(moved)
-        second[j] = copied_resize(copied_attention(features * 2**j)(fused), features, j, 0)
-    return x + biased(features)(copied_fusion(features)([second[0], second[2], second[2]]))
+        second.append(copied_resize(copied_attention(features * 2**j)(fused), features, j, 0))
+    return x + biased(features)(copied_fusion(features)(second))
 
 
 def keras_io(features=64, groups=3, blocks=2):
