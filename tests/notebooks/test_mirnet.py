@@ -150,13 +150,14 @@ def test_a_saved_enhancer_is_the_same_under_the_other_backend(notebook, tiny, tm
 
 
 TRAINING = """
+import json
 import sys
 from pathlib import Path
 import keras
 import numpy as np
 from lle_utils import synthetic, training
 from lle_utils.notebooks import definitions
-folder, epochs, stages = Path(sys.argv[1]), int(sys.argv[2]), eval(sys.argv[3])
+folder, epochs, stages = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
 training.set_seed(7, deterministic=True)
 code = definitions("04_mirnet")
 code.__dict__.update(learning_rate=1e-3, warmup=2, ema=0.8, mixup=1.2, steps=2, seed=7,
@@ -175,7 +176,7 @@ np.savez(folder / "final.npz", *[np.asarray(w) for w in network.weights])
 
 def training_command(folder, stages, *words):
     epochs = sum(count for count, *_ in stages)
-    return [sys.executable, "-c", TRAINING, str(folder), str(epochs), str(stages), *words]
+    return [sys.executable, "-c", TRAINING, str(folder), str(epochs), json.dumps(stages), *words]
 
 
 def arrays(path):
