@@ -175,8 +175,7 @@ def estimate_training(model: keras.Model, crop: int, batch_size: int, steps: int
             f"but {available / 1e9:.1f} GB are available. Take a smaller batch or crop (half "
             "the crop needs a quarter), fewer features, or a machine with more memory."
         )
-    (start_up, _), (four, peak) = (_trial(model, crop, batch_size, n) for n in (1, 4))
-    seconds = max(four - start_up, 0) / 3
+    seconds, peak = _trial(model, crop, batch_size, steps=5)
     minutes, gigabytes = steps * seconds / 60, max(peak, needed) / 1e9
     print(
         f"{seconds:.2f} s a step of {batch_size} crops of {crop}x{crop}: {steps} steps take about "
@@ -186,20 +185,38 @@ def estimate_training(model: keras.Model, crop: int, batch_size: int, steps: int
 
 
 def _trial(model: keras.Model, crop: int, batch_size: int, steps: int = 1) -> tuple[float, int]:
-    """Train a few steps on noise and undo them; return seconds and the peak of memory in bytes."""
+    """Train a few steps on noise and undo them.
+
+    Returns:
+        Median seconds from one step to the next (NaN for a single step), and the peak of memory
+        in bytes.
+    """
     photo = np.random.default_rng(0).integers(0, 256, (crop, crop, 3), np.uint8)
     stream = PairStream([photo], [photo], crop, batch_size, steps=steps)
     variables = training._all_variables(model)
     before = [np.array(variable) for variable in variables]
-    start = time.perf_counter()
+    clock = _Clock()
     try:
         with _memory_watch() as seen:
-            model.fit(stream, shuffle=False, verbose=0)
+            model.fit(stream, shuffle=False, callbacks=[clock], verbose=0)
     finally:
         for variable, value in zip(variables, before, strict=True):
             variable.assign(value)
         model.reset_metrics()
-    return time.perf_counter() - start, max(seen)
+    gaps = np.diff(clock.ends)
+    return float(np.median(gaps)) if len(gaps) else float("nan"), max(seen)
+
+
+class _Clock(keras.callbacks.Callback):
+    """Note when each step ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends: list[float] = []
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        float(logs["loss"])  # a GPU works ahead; asking for a number waits for it
+        self.ends.append(time.perf_counter())
 
 
 @contextmanager
