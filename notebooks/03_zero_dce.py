@@ -224,8 +224,9 @@ ITERATIONS = 8
 
 
 def apply_curves(low, maps):
-    """Apply the curve once for each three channels of ``maps`` (N, H, W, 3 * iterations)."""
-    for r in ops.split(maps, maps.shape[-1] // 3, axis=-1):
+    """Apply eight curves by maps (N, H, W, 24), or the same one eight times by (N, H, W, 3)."""
+    shared = maps.shape[-1] == 3
+    for r in [maps] * ITERATIONS if shared else ops.split(maps, ITERATIONS, axis=-1):
         low = low + r * (low * low - low)
     return low
 
@@ -530,8 +531,8 @@ def dce_net_pp(scale):
     low = keras.Input((None, None, 3), name="low")
     reduced = layers.AveragePooling2D(scale)(low)
     maps = estimate_maps(reduced, separable, 3)
-    shared = layers.Concatenate()([UpsampleBilinear(scale)(maps)] * ITERATIONS)
-    return keras.Model(low, [apply_curves(low, shared), maps], name="zero_dce_pp")
+    curved = apply_curves(low, UpsampleBilinear(scale)(maps))
+    return keras.Model(low, [curved, maps], name="zero_dce_pp")
 
 
 # %% [markdown]
