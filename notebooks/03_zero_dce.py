@@ -94,19 +94,19 @@ from lle_utils.streams import PhotoStream
 source = "synthetic"  # or "lol": the dark photos of LOL and, if there, photos of mixed exposure
 mixed_share = 0.2  # share of photos of mixed exposure in training
 variant = "official"  # of the losses: "paper" or "official"
-exposure_target = 0.6  # the paper's E
+exposure_target = 0.4  # the brightness to aim for, E; the paper has 0.6
 weights = [1.0, 10.0, 5.0, 200.0]
 weights_pp = [1.0, 10.0, 5.0, 1600.0]
 scale = 12  # Zero-DCE++ sees the photo reduced by this factor
-shrink = 1  # training photos are reduced by this factor beforehand
+shrink = 4  # training photos are reduced by this factor beforehand
 shrink_pp = 4  # the same for Zero-DCE++, a part of its scale
-crop = 64
+crop = 32
 crop_pp = 48
 batch_size = 4
 steps = 16  # training steps per epoch
 epochs = 8
-epochs_pp = 40
-learning_rate = 1e-3
+epochs_pp = 12
+learning_rate = 5e-3
 seed = 0
 deterministic = False  # bit-identical repeats, at some cost in speed
 output_dir = ""  # where results go; empty: runs/03_zero_dce in the project
@@ -224,8 +224,9 @@ ITERATIONS = 8
 
 
 def apply_curves(low, maps):
-    """Apply the curve once for each three channels of ``maps`` (N, H, W, 3 * iterations)."""
-    for r in ops.split(maps, maps.shape[-1] // 3, axis=-1):
+    """Apply eight curves by maps (N, H, W, 24), or the same one eight times by (N, H, W, 3)."""
+    shared = maps.shape[-1] == 3
+    for r in [maps] * ITERATIONS if shared else ops.split(maps, ITERATIONS, axis=-1):
         low = low + r * (low * low - low)
     return low
 
@@ -530,8 +531,8 @@ def dce_net_pp(scale):
     low = keras.Input((None, None, 3), name="low")
     reduced = layers.AveragePooling2D(scale)(low)
     maps = estimate_maps(reduced, separable, 3)
-    shared = layers.Concatenate()([UpsampleBilinear(scale)(maps)] * ITERATIONS)
-    return keras.Model(low, [apply_curves(low, shared), maps], name="zero_dce_pp")
+    curved = apply_curves(low, UpsampleBilinear(scale)(maps))
+    return keras.Model(low, [curved, maps], name="zero_dce_pp")
 
 
 # %% [markdown]

@@ -67,6 +67,13 @@ def test_zero_maps_change_nothing_and_negative_maps_brighten(notebook, photo):
     assert (brighter[photo == 0] == 0).all()
 
 
+def test_maps_of_three_channels_serve_all_iterations(notebook, photo):
+    maps = np.random.default_rng(0).uniform(-1, 1, (1, *photo.shape)).astype("float32")
+    shared = notebook.apply_curves(photo[None], maps)
+    repeated = notebook.apply_curves(photo[None], np.concatenate([maps] * 8, axis=-1))
+    np.testing.assert_array_equal(ops.convert_to_numpy(shared), ops.convert_to_numpy(repeated))
+
+
 def test_each_layer_starts_with_numbers_of_its_own(notebook):
     kernels = [layer.kernel.numpy() for layer in notebook.dce_net().layers if layer.weights]
     assert not np.allclose(kernels[1], kernels[2])
