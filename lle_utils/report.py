@@ -187,12 +187,15 @@ def _tables(notebook: NotebookNode):
 def _page(name: str, notebook: NotebookNode) -> str:
     from jinja2 import DictLoader
     from nbconvert import HTMLExporter
+    from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
     exporter = HTMLExporter(
         template_name="lab",
         template_file="report.html.j2",
         extra_loaders=[DictLoader({"report.html.j2": PAGE_TEMPLATE})],
     )
+    # Of a progress bar only the last state of each line is worth a line.
+    exporter.register_preprocessor(CoalesceStreamsPreprocessor, enabled=True)
     body, _ = exporter.from_notebook_node(_printable(notebook), {"metadata": {"name": name}})
     return body
 

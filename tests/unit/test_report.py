@@ -113,3 +113,16 @@ def test_an_interrupted_notebook_counts_as_failed(folder):
 def test_an_empty_folder_is_an_error_that_says_what_to_do(tmp_path):
     with pytest.raises(report.ReportError, match="Run `lle run` first"):
         report.write_report(tmp_path)
+
+
+def test_of_a_progress_bar_only_the_last_state_is_shown(folder):
+    pieces = ["Epoch 1/5\n", "\r 1/20", "\x08" * 5 + "\r 2/20", "\x08" * 5 + "\r20/20\n"]
+    outputs = [nbformat.v4.new_output("stream", name="stdout", text=text) for text in pieces]
+    cell = nbformat.v4.new_code_cell("train()", outputs=outputs, execution_count=1)
+    notebook = nbformat.read(folder / "01_see.ipynb", 4)
+    notebook.cells.append(cell)
+    nbformat.write(notebook, folder / "01_see.ipynb")
+    report.write_report(folder)
+    page = (folder / "01_see.html").read_text()
+    assert "Epoch 1/5\n20/20" in page
+    assert "2/20" not in page.replace("20/20", "")
