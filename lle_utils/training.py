@@ -27,9 +27,11 @@ def set_seed(seed: int, deterministic: bool = False) -> None:
     Args:
         seed: Non-negative integer.
         deterministic: Also make repeats bit-identical under TensorFlow: deterministic
-            operations, each on one thread, because sums over threads depend on their
-            timing. It costs speed, and must be asked for before TensorFlow has computed
-            anything. JAX on the CPU is deterministic without it.
+            operations, each on one thread and one after the other. Sums over threads depend
+            on their timing, and so does, after some hundred steps, in which thread a compiled
+            function computes an operation; it is enough to change last bits, so functions are
+            not compiled. It costs much speed, and must be asked for before TensorFlow has
+            computed anything. JAX on the CPU is deterministic without it.
 
     Raises:
         RuntimeError: If TensorFlow is at work already.
@@ -40,6 +42,7 @@ def set_seed(seed: int, deterministic: bool = False) -> None:
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)
         tf.config.experimental.enable_op_determinism()
+        tf.config.run_functions_eagerly(True)
     keras.utils.set_random_seed(seed)
 
 

@@ -95,6 +95,7 @@ source = "synthetic"  # or "lol": the dark photos of LOL and, if there, photos o
 mixed_share = 0.2  # share of photos of mixed exposure in training
 variant = "official"  # of the losses: "paper" or "official"
 exposure_target = 0.4  # the brightness to aim for, E; the paper has 0.6
+exposure_target_pp = 0.4  # the same for Zero-DCE++
 weights = [1.0, 10.0, 5.0, 200.0]
 weights_pp = [1.0, 10.0, 5.0, 1600.0]
 scale = 12  # Zero-DCE++ sees the photo reduced by this factor
@@ -440,9 +441,9 @@ class ZeroReference(keras.Model):
 
 
 # %%
-def train(network, photos, folder, weights, crop, epochs):
+def train(network, photos, folder, weights, target, crop, epochs):
     """Train a network on single photos; return the value of every loss term per epoch."""
-    trainer = ZeroReference(network, weights, exposure_target, variant)
+    trainer = ZeroReference(network, weights, target, variant)
     rate = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps, alpha=0.01)
     adam = keras.optimizers.Adam(rate, global_clipnorm=0.1)
     trainer.compile(optimizer=adam, **training.compile_options())
@@ -485,7 +486,7 @@ folder = Path(output_dir) if output_dir else files.project_root() / "runs" / "03
 photos = mix(dark, mixed, mixed_share, seed)
 reduced = photos if shrink == 1 else reduce_all(photos, shrink, crop)
 started = time.time()
-history = train(network, reduced, folder, weights, crop, epochs)
+history = train(network, reduced, folder, weights, exposure_target, crop, epochs)
 print(f"{epochs} epochs of {steps} steps on {len(photos)} photos in {time.time() - started:.0f} s")
 
 # %% [markdown]
@@ -543,7 +544,7 @@ def dce_net_pp(scale):
 fast = dce_net_pp(scale // shrink_pp)
 assert fast.count_params() == 10_561
 reduced = reduce_all(photos, shrink_pp, crop_pp)
-history_pp = train(fast, reduced, folder, weights_pp, crop_pp, epochs_pp)
+history_pp = train(fast, reduced, folder, weights_pp, exposure_target_pp, crop_pp, epochs_pp)
 plotting.loss_curves(history_pp)
 
 # %% [markdown]
@@ -574,7 +575,6 @@ facts = {
     "photos": len(photos),
     "seed": seed,
     "variant": variant,
-    "exposure_target": exposure_target,
     "learning_rate": learning_rate,
     "steps": steps,
     "batch_size": batch_size,
@@ -582,12 +582,20 @@ facts = {
 }
 
 # %%
-slow_facts = {**facts, "weights": weights, "crop": crop, "epochs": epochs, "shrink": shrink}
+slow_facts = {
+    **facts,
+    "exposure_target": exposure_target,
+    "weights": weights,
+    "crop": crop,
+    "epochs": epochs,
+    "shrink": shrink,
+}
 zero_dce = save(network, "zero_dce", "Zero-DCE", 1, 8, slow_facts)
 full_size = dce_net_pp(scale)
 full_size.set_weights(fast.get_weights())
 fast_facts = {
     **facts,
+    "exposure_target": exposure_target_pp,
     "weights": weights_pp,
     "crop": crop_pp,
     "epochs": epochs_pp,
