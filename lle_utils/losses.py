@@ -28,6 +28,8 @@ from keras import ops
 VARIANTS = ("paper", "official", "keras_io")
 REGION = 4  # side of the regions of the spatial consistency loss, in pixels
 PATCH = 16  # side of the patches of the exposure control loss, in pixels
+WINDOW = 11  # side of the window of structural similarity, in pixels
+SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of multi-scale SSIM, finest first
 
 # Weights of spatial consistency, exposure, colour constancy and smoothness, in that order.
 WEIGHTS = {
@@ -284,17 +286,64 @@ def ssim_loss(y_true: Any, y_pred: Any) -> Any:
     >>> abs(round(float(ssim_loss(grey, grey)), 4))
     0.0
     """
-    _check_images(y_true, "y_true", 11)
-    _check_images(y_pred, "y_pred", 11)
+    _check_images(y_true, "y_true", WINDOW)
+    _check_images(y_pred, "y_pred", WINDOW)
+    luminance, structure = _similarities(ops.cast(y_true, "float32"), ops.cast(y_pred, "float32"))
+    return 1 - ops.mean(luminance * structure)
+
+
+def ms_ssim_loss(y_true: Any, y_pred: Any, scales: int = 5) -> Any:
+    """Return one minus the multi-scale structural similarity.
+
+    Args:
+        y_true: Well-lit images ``(N, H, W, 3)`` in [0, 1], H and W at least
+            ``11 * 2 ** (scales - 1)``: 176 for five scales, 44 for three.
+        y_pred: Enhanced images, same shape.
+        scales: From 1 to 5; at each further one the images are halved by averaging.
+
+    Returns:
+        Scalar in [0, 1], 0 for equal images.
+
+    Raises:
+        ValueError: For another shape or number of scales.
+
+    Reference:
+        Wang, Simoncelli and Bovik, Multi-Scale Structural Similarity for Image Quality
+        Assessment, 2003, equation 7 and its weights of the scales.
+
+    Deviation:
+        Fewer than five scales take the first weights, divided by their sum; similarities
+        below zero, which have no real power, count as nearly zero.
+
+    >>> grey = ops.full((1, 44, 44, 3), 0.4)
+    >>> abs(round(float(ms_ssim_loss(grey, grey, scales=3)), 4))
+    0.0
+    """
+    if not 1 <= scales <= len(SCALE_WEIGHTS):
+        raise ValueError(f"scales is {scales}; expected 1 to {len(SCALE_WEIGHTS)}.")
+    _check_images(y_true, "y_true", WINDOW * 2 ** (scales - 1))
+    _check_images(y_pred, "y_pred", WINDOW * 2 ** (scales - 1))
     x, y = ops.cast(y_true, "float32"), ops.cast(y_pred, "float32")
+    weights = np.array(SCALE_WEIGHTS[:scales])
+    product = 1.0
+    for scale, weight in enumerate(weights / weights.sum()):
+        if scale:
+            x, y = (ops.average_pool(image, 2, 2, padding="valid") for image in (x, y))
+        luminance, structure = _similarities(x, y)
+        last = scale == scales - 1
+        value = ops.mean(luminance * structure if last else structure, axis=(1, 2))
+        product = product * ops.maximum(value, 1e-4) ** weight
+    return 1 - ops.mean(product)
+
+
+def _similarities(x: Any, y: Any) -> tuple:
+    """Return the luminance and the contrast-and-structure factor of SSIM, as maps."""
     mean_x, mean_y = _gaussian(x), _gaussian(y)
-    variance_x = _gaussian(x * x) - mean_x * mean_x
-    variance_y = _gaussian(y * y) - mean_y * mean_y
+    variances = _gaussian(x * x + y * y) - mean_x * mean_x - mean_y * mean_y
     covariance = _gaussian(x * y) - mean_x * mean_y
     c1, c2 = 0.01**2, 0.03**2
-    similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
-    similarity /= (mean_x**2 + mean_y**2 + c1) * (variance_x + variance_y + c2)
-    return 1 - ops.mean(similarity)
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+    return luminance, (2 * covariance + c2) / (variances + c2)
 
 
 def _gaussian(images: Any) -> Any:
