@@ -50,7 +50,9 @@ def test_the_parser_imports_nothing_heavy():
 
 def test_an_expected_error_is_one_line(capsys):
     assert "'99_none'; there are: 00_" in fails_with(capsys, "run", "99_none")
-    assert "'fast'; there are: colab, full, quick" in fails_with(capsys, "run", "--profile", "fast")
+    assert "'fast'; there are: colab, cpu, full, quick" in fails_with(
+        capsys, "run", "--profile", "fast"
+    )
     assert "no_such" in fails_with(capsys, "data", "download", "no_such")
     assert "nowhere" in fails_with(capsys, "data", "audit", "nowhere")
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from lle_utils.layers import BlurPool, ScalarPReLU, UpsampleBilinear
+from lle_utils.layers import BlurPool, ConvTranspose2x, ScalarPReLU, UpsampleBilinear
 
 
 def test_a_constant_stays_constant_and_a_ramp_a_ramp():
@@ -66,7 +66,45 @@ def test_scalar_prelu_has_one_parameter_and_bends_at_zero():
     np.testing.assert_allclose(bent, np.where(x > 0, x, 0.25 * x), atol=1e-7)
 
 
-@pytest.mark.parametrize("layer", [BlurPool(), ScalarPReLU(0.1)])
+def test_the_slope_of_scalar_prelu_stays_at_most_one():
+    with pytest.raises(ValueError, match="initial is 2"):
+        ScalarPReLU(2)
+    model = keras.Sequential([keras.Input((4,)), ScalarPReLU(0.9)])
+    model.compile(keras.optimizers.SGD(1.0), "mse")
+    x = np.full((8, 4), -1, "float32")
+    model.train_on_batch(x, 5 * x)  # a step towards a slope of 5
+    assert float(model.layers[0].slope) == 1
+
+
+def test_transposed_convolution_is_that_of_keras_cropped_at_top_and_left():
+    x = np.random.default_rng(0).normal(size=(2, 4, 6, 3)).astype("float32")
+    layer = ConvTranspose2x(5)
+    doubled = keras.ops.convert_to_numpy(layer(x))
+    keras_layer = keras.layers.Conv2DTranspose(5, 3, strides=2, padding="valid", use_bias=False)
+    keras_layer.build(x.shape)
+    keras_layer.kernel.assign(layer.kernel)
+    expected = keras.ops.convert_to_numpy(keras_layer(x))[:, 1:, 1:]
+    np.testing.assert_allclose(doubled, expected, atol=1e-5)
+
+
+def test_transposed_convolution_puts_the_middle_of_its_kernel_on_the_pixel():
+    layer = ConvTranspose2x(1)
+    dot = np.zeros((1, 3, 3, 1), "float32")
+    dot[0, 1, 1] = 1
+    layer.build(dot.shape)
+    kernel = np.arange(1, 10, dtype="float32").reshape(3, 3)
+    layer.kernel.assign(kernel[..., None, None])
+    spread = keras.ops.convert_to_numpy(layer(dot))[0, ..., 0]
+    np.testing.assert_array_equal(spread[1:4, 1:4], kernel)
+    assert spread.sum() == kernel.sum()
+
+
+def test_the_filters_are_checked():
+    with pytest.raises(ValueError, match="filters is 0"):
+        ConvTranspose2x(0)
+
+
+@pytest.mark.parametrize("layer", [BlurPool(), ScalarPReLU(0.1), ConvTranspose2x(3)])
 def test_saved_and_loaded_with_unknown_size(layer, tmp_path):
     model = keras.Sequential([keras.Input((None, None, 3)), layer])
     photo = np.random.default_rng(0).normal(size=(1, 6, 9, 3)).astype("float32")

@@ -11,7 +11,9 @@ from lle_utils.losses import (
     color_constancy_loss,
     exposure_control_loss,
     illumination_smoothness_loss,
+    ms_ssim_loss,
     spatial_consistency_loss,
+    ssim_loss,
 )
 
 RNG = np.random.default_rng(0)
@@ -162,3 +164,28 @@ def test_too_small_photos_and_impossible_targets_are_refused():
         spatial_consistency_loss(np.zeros((1, 4, 9, 3)), np.zeros((1, 4, 9, 3)))
     with pytest.raises(ValueError, match="target is 60"):
         exposure_control_loss(np.zeros((1, 16, 16, 3), "float32"), 60)
+
+
+def test_ms_ssim_of_one_scale_is_ssim():
+    assert float(ms_ssim_loss(PHOTO, SHIFTED, 1)) == pytest.approx(float(ssim_loss(PHOTO, SHIFTED)))
+
+
+def test_ms_ssim_of_flat_images_is_the_luminance_term_of_the_last_scale():
+    dark, bright = (np.full((1, 176, 180, 3), v, "float32") for v in (0.2, 0.6))
+    luminance = (2 * 0.2 * 0.6 + 1e-4) / (0.2**2 + 0.6**2 + 1e-4)
+    five, three = (float(ms_ssim_loss(dark, bright, scales)) for scales in (5, 3))
+    assert five == pytest.approx(1 - luminance**0.1333, abs=2e-4)
+    assert three == pytest.approx(1 - luminance ** (0.3001 / 0.6305), abs=2e-4)
+
+
+def test_ms_ssim_minds_noise_less_than_ssim_since_coarse_scales_average_it():
+    photo = np.repeat(np.repeat(RNG.random((1, 6, 6, 3)), 8, 1), 8, 2).astype("float32")
+    noisy = photo + 0.1 * RNG.normal(size=photo.shape).astype("float32")
+    assert 0 < float(ms_ssim_loss(photo, noisy, 3)) < 0.8 * float(ssim_loss(photo, noisy))
+
+
+def test_ms_ssim_checks_scales_and_size():
+    with pytest.raises(ValueError, match="scales is 6"):
+        ms_ssim_loss(PHOTO, PHOTO, 6)
+    with pytest.raises(ValueError, match="48x64 pixels; this loss needs at least 88"):
+        ms_ssim_loss(PHOTO, PHOTO, 4)
