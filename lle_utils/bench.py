@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lle_utils import kernels
 from lle_utils.files import atomic_path, data_dir
 
 METHODS = {  # height and width of a photo of LOL -> methods; and of 12 megapixels
@@ -27,6 +28,8 @@ METHODS = {  # height and width of a photo of LOL -> methods; and of 12 megapixe
 MINIMUM, MAXIMUM = 3, 5  # measured runs after the warm-up
 PATIENCE = 20.0  # seconds, after which the minimum is enough
 BATCHES, BATCH_SIZE, CROP = 16, 8, 128  # 128 pairs of crops
+TRAINING = ("mirnet", "keras_io", "keras_io_uncompiled")  # see `training_case`
+TRAINING_BATCH, TRAINING_STEPS = 4, 6
 STEP_METHOD = "zero_dce"  # whose training step the reading of a batch is compared with
 PACKAGES = ("lle-utils", "keras", "tensorflow", "tensorflow-cpu", "numpy", "pillow", "scikit-image")
 
@@ -53,12 +56,18 @@ def run_bench(target: str | os.PathLike | None = None) -> Path:
         for method in methods:
             print(f"{method}, {width}x{height} ...", file=sys.stderr, flush=True)
             cases.append(_in_own_process("enhance", method, height, width))
+    steps = []
+    for network in TRAINING:
+        print(f"training {network} ...", file=sys.stderr, flush=True)
+        own = kernels.TRAINING_ENVIRONMENT if network == "mirnet" else {}
+        steps.append(_in_own_process("training", network, environment=own))
     print("reading batches ...", file=sys.stderr, flush=True)
     record = {
         "kind": "bench",
         "schema": 1,
         "machine": here,
         "enhance": cases,
+        "training": steps,
         "batches": _in_own_process("batches"),
     }
     print(report(record))
@@ -75,13 +84,22 @@ def report(record: dict) -> str:
         record: The content of its file.
 
     Returns:
-        A table of the photos and a line each on batches and machine.
+        A table of the photos, one of training, and a line each on batches and machine.
     """
     lines = ["| method | photo | seconds | peak memory (GB) |", "|---|---|---:|---:|"]
     for case in record["enhance"]:
         size = f"{case['width']}×{case['height']}"
         memory = case["peak_bytes"] / 1e9
         lines.append(f"| {case['method']} | {size} | {case['median']:.3f} | {memory:.2f} |")
+    lines += [
+        "",
+        f"| training step of {TRAINING_BATCH} crops of {CROP}×{CROP} | parameters | seconds "
+        "| peak memory (GB) |",
+        "|---|---:|---:|---:|",
+    ]
+    for case in record["training"]:
+        numbers = f"{case['median']:.2f} | {case['peak_bytes'] / 1e9:.2f}"
+        lines.append(f"| {case['network']} | {case['parameters']:,} | {numbers} |")
     batches, here = record["batches"], record["machine"]
     lines += [
         "",
@@ -149,9 +167,10 @@ def _seconds(work: Callable[[], object]) -> float:
 # Cases, each in its own process
 
 
-def _in_own_process(*words: object) -> dict:
+def _in_own_process(*words: object, environment: dict[str, str] | None = None) -> dict:
     command = [sys.executable, "-m", "lle_utils.bench", *map(str, words)]
-    outcome = subprocess.run(command, capture_output=True, text=True)
+    environment = {**os.environ, **(environment or {})}
+    outcome = subprocess.run(command, capture_output=True, text=True, env=environment)
     if outcome.returncode:
         last = outcome.stderr.strip().splitlines()[-1:] or ["no message"]
         raise BenchError(f"The case {' '.join(map(str, words))} failed: {last[0]}")
@@ -185,6 +204,41 @@ def enhance_case(method: str, height: int, width: int) -> dict:
     times = timed(lambda: work(photo))
     case = {"method": method, "height": height, "width": width}
     return {**case, **times, "peak_bytes": peak_memory()}
+
+
+def training_case(network: str) -> dict:
+    """Time training steps of a network of notebook 04 at its size ``base``.
+
+    Args:
+        network: ``"mirnet"``, trained as the notebook does; ``"keras_io"``, the copy of the
+            Keras site with plain ``compile`` and ``fit``; ``"keras_io_uncompiled"``, the same
+            without XLA, which is slow on processors.
+
+    Returns:
+        Network, parameters, ``runs`` (seconds from one step to the next), their ``median``, and
+        the peak memory of the process.
+    """
+    from lle_utils.losses import charbonnier_loss
+    from lle_utils.notebooks import definitions
+    from lle_utils.streams import PairStream
+    from lle_utils.supervised import StepClock
+
+    code = definitions("04_mirnet")
+    code.__dict__.update(learning_rate=1e-3, warmup=1, ema=0.999, ssim_weight=0.0)
+    if network == "mirnet":
+        model = code.mirnet(*code.SIZES["base"])
+        code.prepare(model, TRAINING_STEPS)
+    else:
+        model = code.keras_io(*code.SIZES["base"])
+        options = {"jit_compile": False} if network == "keras_io_uncompiled" else {}
+        model.compile("adam", charbonnier_loss, **options)
+    photo = np.random.default_rng(0).integers(0, 256, (CROP, CROP, 3), np.uint8)
+    stream = PairStream([photo], [photo], CROP, TRAINING_BATCH, steps=TRAINING_STEPS)
+    clock = StepClock()
+    model.fit(stream, shuffle=False, callbacks=[clock], verbose=0)
+    runs = np.diff(clock.ends).tolist()
+    case = {"network": network, "parameters": model.count_params(), "runs": runs}
+    return {**case, "median": statistics.median(runs), "peak_bytes": peak_memory()}
 
 
 def batches_case() -> dict:
@@ -272,6 +326,8 @@ def _main(words: list[str]) -> None:
     if kind == "enhance":
         method, height, width = rest
         result = enhance_case(method, int(height), int(width))
+    elif kind == "training":
+        result = training_case(*rest)
     else:
         result = batches_case()
     print(json.dumps(result))

@@ -44,8 +44,11 @@ def test_the_report_shows_what_the_record_holds():
     case = {"method": "clahe", "width": 600, "height": 400, "median": 0.0914, "peak_bytes": 2.5e9}
     batches = {"crops": 128, "times_faster": 27.4, "share_of_step": 0.031}
     batches |= {"pack": {"median": 0.15}, "png": {"median": 4.11}}
-    text = bench.report({"machine": bench.machine(), "enhance": [case], "batches": batches})
+    step = {"network": "keras_io", "parameters": 1_234_567, "median": 1.234, "peak_bytes": 3.5e9}
+    record = {"machine": bench.machine(), "enhance": [case], "training": [step]}
+    text = bench.report(record | {"batches": batches})
     assert "| clahe | 600×400 | 0.091 | 2.50 |" in text
+    assert "| keras_io | 1,234,567 | 1.23 | 3.50 |" in text
     assert "0.150 s from the pack, 4.11 s from PNG files, 27 times as long" in text
     assert "3.1% of a training step" in text
 
