@@ -444,6 +444,35 @@ def interval_plot(rows: Sequence[tuple[str, float, float, float]], xlabel: str =
     return figure
 
 
+@_house_style()
+def cost_chart(points: Mapping[str, tuple[float, float]], xlabel: str, ylabel: str) -> Figure:
+    """Plot what methods reach against what they cost, on a logarithmic axis of cost.
+
+    Args:
+        points: Method -> (cost, quality); the cost is positive.
+        xlabel: What the cost is, with its unit.
+        ylabel: What the quality is, with its unit.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: If there is no method, or a cost is not positive.
+    """
+    if not points:
+        raise ValueError("cost_chart got no method.")
+    figure, axis = plt.subplots(figsize=(LONE_WIDTH, 3.6), FigureClass=NotebookFigure)
+    for index, (name, (cost, quality)) in enumerate(points.items()):
+        if not cost > 0:
+            raise ValueError(f"The cost of {name!r} is {cost}; expected a positive number.")
+        axis.plot(cost, quality, "o", color=COLORS[index % len(COLORS)], label=name)
+    axis.set_xscale("log")
+    axis.set_xlabel(xlabel)
+    axis.set_ylabel(ylabel)
+    figure.legend(loc="outside right upper", fontsize=8)
+    return figure
+
+
 def _titled(images: Images, titles: Sequence[str] | None) -> tuple[list[str], list[np.ndarray]]:
     """Split pictures into titles and arrays."""
     if isinstance(images, Mapping):

@@ -51,6 +51,7 @@ if "google.colab" in sys.modules:  # elsewhere the package is installed already
 # Networks Shift-Invariant Again*, ICML 2019, arXiv 1904.11486.
 
 # %%
+import json
 import os
 import time
 from pathlib import Path
@@ -842,6 +843,28 @@ def seconds(enhancer, image, repeats=3):
 for enhancer in (viewer(copy), trained):
     taken = 1000 * seconds(enhancer, low)
     print(f"{enhancer.model.name:9} {taken:.0f} ms for {low.shape[1]}x{low.shape[0]} pixels")
+
+# %% [markdown]
+# ## What quality costs
+#
+# A minute of training says little about quality. The enhancers that the project ships were
+# trained on LOL's pairs, and their records are here: PSNR on validation photos, whole and
+# blind, against the seconds that a photo of 600×400 takes on two processor cores. The shipped
+# `mirnet` is the size `small`.
+
+# %%
+scores = results.load_records("lol_val")
+timings = json.loads((files.data_dir() / "results" / "bench.json").read_text(encoding="utf-8"))
+points = {
+    case["method"]: (case["median"], scores[case["method"]]["summary"]["psnr"]["mean"])
+    for case in timings["enhance"]
+    if case["width"] == 600 and case["method"] in scores
+}
+plotting.cost_chart(points, "seconds for a photo of 600×400", "PSNR on LOL's val pairs (dB)")
+
+# %%
+shown_methods = {name: record for name, record in scores.items() if name in points}
+Markdown(results.table(shown_methods, ["psnr", "ssim"]))
 
 # %% [markdown]
 # ## Where it fails

@@ -242,6 +242,21 @@ def test_plot_curves_refuses_nothing_and_other_lengths():
         plotting.plot_curves(np.arange(3), {"short": np.arange(2)})
 
 
+def test_cost_chart_puts_each_method_at_its_cost_and_quality():
+    figure = plotting.cost_chart({"quick": (0.02, 18.0), "slow": (0.5, 22.5)}, "s", "dB")
+    axis = figure.axes[0]
+    spots = {line.get_label(): line.get_xydata().tolist() for line in axis.get_lines()}
+    assert spots == {"quick": [[0.02, 18.0]], "slow": [[0.5, 22.5]]}
+    assert axis.get_xscale() == "log"
+
+
+def test_cost_chart_refuses_nothing_and_no_cost():
+    with pytest.raises(ValueError, match="no method"):
+        plotting.cost_chart({}, "s", "dB")
+    with pytest.raises(ValueError, match="cost of 'free' is 0"):
+        plotting.cost_chart({"free": (0, 1.0)}, "s", "dB")
+
+
 def test_histograms_sum_to_one_and_share_axes():
     figure = plotting.histograms({"dark": scene() * 0.2, "bright": scene()}, bins=10)
     dark, bright = figure.axes
