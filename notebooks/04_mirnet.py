@@ -325,6 +325,10 @@ plotting.show_images(small)
 # Both resizing blocks are residual too: one path computes, the other only resizes. Going down
 # doubles the channels, going up halves them. (On the upward path a 1×1 convolution comes
 # before the enlargement and not after it: the result is the same, at a quarter of the cost.)
+#
+# `ConvTranspose2x` is a transposed convolution that puts the middle of its kernel on the pixel,
+# as the released code does. Keras' own, with padding "same", puts it one pixel further down and
+# to the right, where the enlarged shortcut is not: the two paths would be out of step.
 
 
 # %%
