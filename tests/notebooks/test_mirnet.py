@@ -41,7 +41,8 @@ def features(channels, height=12, width=20):
 def test_the_papers_network_has_the_published_parameters_and_cost(notebook):
     network = notebook.mirnet(*notebook.SIZES["paper"])
     assert network.count_params() == 31_787_419
-    assert multiply_adds(network, 4) == pytest.approx(480e9, rel=0.05)
+    # The released code takes 480 G: it computes two of the ways down twice, from equal input.
+    assert multiply_adds(network, 4) == pytest.approx(427e9, rel=0.01)
 
 
 def test_the_named_sizes(notebook):
@@ -161,7 +162,7 @@ folder, epochs, stages = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.arg
 training.set_seed(7, deterministic=True)
 code = definitions("04_mirnet")
 code.__dict__.update(learning_rate=1e-3, warmup=2, ema=0.8, mixup=1.2, steps=2, seed=7,
-                     stages=stages, validate_every=2)
+                     stages=stages, validate_every=2, ssim_weight=0.2, ssim_scales=1)
 made = synthetic.synthetic_pairs(3, (40, 48), 0)
 pairs = list(zip(made.names, made.low, made.normal))
 network = code.mirnet(8, 1, 1)
