@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 
-from lle_utils import kernels
 from lle_utils.files import atomic_path, data_dir
 
 METHODS = {  # height and width of a photo of LOL -> methods; and of 12 megapixels
@@ -50,6 +49,8 @@ def run_bench(target: str | os.PathLike | None = None) -> Path:
     Raises:
         BenchError: If the process of a case fails, such as for a missing enhancer.
     """
+    from lle_utils import kernels  # here, so that the processes of the cases do without Jupyter
+
     here = machine()  # first, before the load is our own
     cases = []
     for (height, width), methods in METHODS.items():
@@ -169,8 +170,8 @@ def _seconds(work: Callable[[], object]) -> float:
 
 def _in_own_process(*words: object, environment: dict[str, str] | None = None) -> dict:
     command = [sys.executable, "-m", "lle_utils.bench", *map(str, words)]
-    environment = {**os.environ, **(environment or {})}
-    outcome = subprocess.run(command, capture_output=True, text=True, env=environment)
+    variables = os.environ | (environment or {})
+    outcome = subprocess.run(command, capture_output=True, text=True, env=variables)
     if outcome.returncode:
         last = outcome.stderr.strip().splitlines()[-1:] or ["no message"]
         raise BenchError(f"The case {' '.join(map(str, words))} failed: {last[0]}")
@@ -220,8 +221,7 @@ def training_case(network: str) -> dict:
     """
     from lle_utils.losses import charbonnier_loss
     from lle_utils.notebooks import definitions
-    from lle_utils.streams import PairStream
-    from lle_utils.supervised import StepClock
+    from lle_utils.supervised import step_seconds
 
     code = definitions("04_mirnet")
     code.__dict__.update(learning_rate=1e-3, warmup=1, ema=0.999, ssim_weight=0.0)
@@ -232,11 +232,7 @@ def training_case(network: str) -> dict:
         model = code.keras_io(*code.SIZES["base"])
         options = {"jit_compile": False} if network == "keras_io_uncompiled" else {}
         model.compile("adam", charbonnier_loss, **options)
-    photo = np.random.default_rng(0).integers(0, 256, (CROP, CROP, 3), np.uint8)
-    stream = PairStream([photo], [photo], CROP, TRAINING_BATCH, steps=TRAINING_STEPS)
-    clock = StepClock()
-    model.fit(stream, shuffle=False, callbacks=[clock], verbose=0)
-    runs = np.diff(clock.ends).tolist()
+    runs = step_seconds(model, CROP, TRAINING_BATCH, TRAINING_STEPS)
     case = {"network": network, "parameters": model.count_params(), "runs": runs}
     return {**case, "median": statistics.median(runs), "peak_bytes": peak_memory()}
 

@@ -191,24 +191,40 @@ def _trial(model: keras.Model, crop: int, batch_size: int, steps: int = 1) -> tu
         Median seconds from one step to the next (NaN for a single step), and the peak of memory
         in bytes.
     """
-    photo = np.random.default_rng(0).integers(0, 256, (crop, crop, 3), np.uint8)
-    stream = PairStream([photo], [photo], crop, batch_size, steps=steps)
     variables = training._all_variables(model)
     before = [np.array(variable) for variable in variables]
-    clock = StepClock()
     try:
         with _memory_watch() as seen:
-            model.fit(stream, shuffle=False, callbacks=[clock], verbose=0)
+            gaps = step_seconds(model, crop, batch_size, steps)
     finally:
         for variable, value in zip(variables, before, strict=True):
             variable.assign(value)
         model.reset_metrics()
-    gaps = np.diff(clock.ends)
-    return float(np.median(gaps)) if len(gaps) else float("nan"), max(seen)
+    return float(np.median(gaps)) if gaps else float("nan"), max(seen)
 
 
-class StepClock(keras.callbacks.Callback):
-    """Note in ``ends`` when each training step ends, in seconds of ``time.perf_counter``."""
+def step_seconds(model: keras.Model, crop: int, batch_size: int, steps: int) -> list[float]:
+    """Train on noise and time the steps.
+
+    Args:
+        model: Built and compiled model, images in and out; it is trained.
+        crop: Side of the crops in pixels.
+        batch_size: Crops per step.
+        steps: Training steps.
+
+    Returns:
+        The seconds from the end of one step to the end of the next, ``steps - 1`` of them:
+        the first step also compiles.
+    """
+    photo = np.random.default_rng(0).integers(0, 256, (crop, crop, 3), np.uint8)
+    stream = PairStream([photo], [photo], crop, batch_size, steps=steps)
+    clock = _Clock()
+    model.fit(stream, shuffle=False, callbacks=[clock], verbose=0)
+    return np.diff(clock.ends).tolist()
+
+
+class _Clock(keras.callbacks.Callback):
+    """Note when each step ends."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -520,11 +520,9 @@ def restoration_loss(y_true, y_pred):
 
 
 for name, image in {"low": low, "gamma": baselines.gamma(low), "normal": normal}.items():
-    pixels, patterns = (
-        charbonnier_loss(normal[None], image[None]),
-        ms_ssim_loss(normal[None], image[None], 3),
-    )
-    print(f"{name:8} Charbonnier {float(pixels):.4f}   1 - MS-SSIM {float(patterns):.4f}")
+    pixels = float(charbonnier_loss(normal[None], image[None]))
+    patterns = float(ms_ssim_loss(normal[None], image[None], 3))
+    print(f"{name:8} Charbonnier {pixels:.4f}   1 - MS-SSIM {patterns:.4f}")
 
 # %% [markdown]
 # ## Training
