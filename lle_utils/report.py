@@ -210,11 +210,26 @@ def _printable(notebook: NotebookNode) -> NotebookNode:
         if cell.cell_type == "markdown":
             cell.source = render_math(cell.source)
         if "outputs" in cell:
+            outputs = [_without_log(output) for output in cell.outputs]
             # The static figure beside a widget speaks for it.
-            cell.outputs = [o for o in cell.outputs if WIDGET not in o.get("data", {})]
+            cell.outputs = [o for o in outputs if o and WIDGET not in o.get("data", {})]
         cells.append(cell)
     metadata = {key: value for key, value in notebook.metadata.items() if key != "widgets"}
     return NotebookNode(notebook | {"cells": cells, "metadata": NotebookNode(metadata)})
+
+
+# What TensorFlow writes while it starts, information and warnings; its errors begin with E or F.
+LOG_LINE = re.compile(
+    r"^(?:WARNING: All log messages before absl|[IW]\d{4} \d\d:\d\d:).*\n?", flags=re.MULTILINE
+)
+
+
+def _without_log(output: NotebookNode) -> NotebookNode | None:
+    """Leave TensorFlow's log lines out of an output; None if nothing else is in it."""
+    if output.get("name") != "stderr":
+        return output
+    text = LOG_LINE.sub("", output.text)
+    return NotebookNode(output | {"text": text}) if text.strip() else None
 
 
 FORMULA = re.compile(

@@ -126,3 +126,21 @@ def test_of_a_progress_bar_only_the_last_state_is_shown(folder):
     page = (folder / "01_see.html").read_text()
     assert "Epoch 1/5\n20/20" in page
     assert "2/20" not in page.replace("20/20", "")
+
+
+def test_log_lines_of_tensorflow_are_left_out_but_errors_stay(folder):
+    log = (
+        "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\n"
+        "I0000 00:00:1795628384.183956   30855 port.cc:153] custom operations are on.\n"
+    )
+    notebook = nbformat.read(folder / "01_see.ipynb", as_version=4)
+    for text in (log, log + "E0000 00:00:1795628384.183956 1 a.cc:1] out of memory\n"):
+        cell = code_cell()
+        cell.outputs.append(nbformat.v4.new_output("stream", name="stderr", text=text))
+        notebook.cells.append(cell)
+    nbformat.write(notebook, folder / "01_see.ipynb")
+    report.write_report(folder)
+    page = (folder / "01_see.html").read_text()
+    assert "custom operations" not in page
+    assert "InitializeLog" not in page
+    assert page.count("out of memory") == 1
