@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from skimage.color import rgb2gray
 
 from lle_utils.images import check_image
@@ -467,6 +467,10 @@ def cost_chart(points: Mapping[str, tuple[float, float]], xlabel: str, ylabel: s
             raise ValueError(f"The cost of {name!r} is {cost}; expected a positive number.")
         axis.plot(cost, quality, "o", color=COLORS[index % len(COLORS)], label=name)
     axis.set_xscale("log")
+    # Costs of one decade would have a single labelled tick; all ten would run into each other.
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_locator(NullLocator())
     axis.set_xlabel(xlabel)
     axis.set_ylabel(ylabel)
     figure.legend(loc="outside right upper", fontsize=8)

@@ -248,6 +248,16 @@ def test_cost_chart_puts_each_method_at_its_cost_and_quality():
     spots = {line.get_label(): line.get_xydata().tolist() for line in axis.get_lines()}
     assert spots == {"quick": [[0.02, 18.0]], "slow": [[0.5, 22.5]]}
     assert axis.get_xscale() == "log"
+    figure.canvas.draw()
+    left, right = axis.get_xlim()
+    labels = axis.get_xticklabels(which="both")
+    assert [x.get_text() for x in labels if left <= x.get_position()[0] <= right] == [
+        "0.02",
+        "0.05",
+        "0.1",
+        "0.2",
+        "0.5",
+    ]
 
 
 def test_cost_chart_refuses_nothing_and_no_cost():
