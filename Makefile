@@ -59,8 +59,9 @@ sync: $(STAMP)  ## Derive every .ipynb from its .py
 	$(BIN)/lle sync
 
 lock: $(STAMP)  ## Renew requirements.lock from pyproject.toml
-	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject.toml --quiet --upgrade \
-	  --extra cpu --extra test --universal --python-version 3.11 -o requirements.lock
+	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject.toml --quiet \
+	  --extra cpu --extra export --extra photos --extra serve --extra test \
+	  --extra video --universal --python-version 3.11 -o requirements.lock
 
 clean:  ## Remove the environment and everything that a run made
 	rm -rf $(VENV) runs build .pytest_cache .ruff_cache *.egg-info
