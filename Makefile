@@ -59,7 +59,7 @@ sync: $(STAMP)  ## Derive every .ipynb from its .py
 	$(BIN)/lle sync
 
 lock: $(STAMP)  ## Renew requirements.lock from pyproject.toml
-	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject.toml --quiet \
+	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject.toml --quiet --upgrade \
 	  --extra cpu --extra export --extra photos --extra serve --extra test \
 	  --extra video --universal --python-version 3.11 -o requirements.lock
 
