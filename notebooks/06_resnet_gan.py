@@ -489,8 +489,8 @@ print(f"{cost['ratio']:.2f} times the sum")
 # ## Training
 #
 # As in `05_pix2pix`: first the pixel loss alone, so that the judge meets something worth judging;
-# then the same weights go on in two ways, with the pixel loss alone and against the discriminator.
-# The best epoch of each, by PSNR on whole validation photos, is kept.
+# then its best weights, by PSNR on whole validation photos, go on in two ways, with the pixel loss
+# alone and against the discriminator. These two are compared after their last step.
 
 
 # %%
@@ -516,7 +516,7 @@ def length(stages):
 
 # %%
 def train(players, stages, path):
-    """Train, put the best epoch back, and return the history."""
+    """Train with validation on whole photos; return the history."""
     _, dark, bright = zip(*train_pairs, strict=True)
     see = viewer(players.generator).enhance
     watchers = [
@@ -524,9 +524,7 @@ def train(players, stages, path):
         adversarial.Watch(see, low, normal, path.parent / "panels"),
         adversarial.KeepModels(path.parent, keep),
     ]
-    history = adversarial.fit(players, dark, bright, stages, steps, path, seed, watchers)
-    training.load_checkpoint(training.best_path(path), list(players.networks))
-    return history
+    return adversarial.fit(players, dark, bright, stages, steps, path, seed, watchers)
 
 
 # %%
@@ -543,7 +541,9 @@ plan = supervised.estimate_training(trial, biggest[1], biggest[2], total)
 started = time.time()
 if warm_stages:
     warm = players_of(generator, warm_rate, length(warm_stages), 0)
-    history = train(warm, warm_stages, folder / "warm" / "checkpoint.npz")
+    path = folder / "warm" / "checkpoint.npz"
+    history = train(warm, warm_stages, path)
+    training.load_checkpoint(training.best_path(path), list(warm.networks))
     print(f"best PSNR {max(history['val_psnr']):.2f} dB in {len(history['val_psnr'])} epochs")
 
 # %%
@@ -683,10 +683,7 @@ facts |= {"width": width, "blocks": blocks, "judge_width": judge_width}
 facts |= {"pixel_weight": pixel_weight, "ssim_weight": ssim_weight, "precision": precision}
 facts |= {"warm_stages": warm_stages, "stages": stages, "steps": steps, "ema": ema}
 facts |= {"warm_rate": warm_rate, "learning_rate": learning_rate}
-facts |= {
-    "hardware": f"{os.cpu_count()} CPU cores",
-    "best_epoch": int(np.argmax(history["val_psnr"])) + 1,
-}
+facts |= {"hardware": f"{os.cpu_count()} CPU cores"}
 
 # %%
 LICENCES = {
