@@ -8,6 +8,7 @@ the variables of one network only. Nothing is ever frozen, so nothing can stay f
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -391,3 +392,70 @@ def _epochs(stages: Sequence[Sequence[int]]) -> list[tuple[int, int, int]]:
 def _has_won(history: dict[str, list[float]]) -> bool:
     last = history.get("discriminator_loss", [])[-WON_AFTER:]
     return len(last) == WON_AFTER and max(last) < WON_BELOW
+
+
+def step_cost(adversaries: Adversaries, low, normal, repeats: int = 10) -> dict:
+    """Time a step of both networks against the passes that it cannot do without.
+
+    The passes are compiled apart, without optimizers: the generator forward and backward from
+    the pixel loss, the discriminator forward and backward on real pairs, and on enhanced pairs
+    forward and twice backward, to its weights and to the photo.
+
+    Args:
+        adversaries: The networks, which are trained; TensorFlow only.
+        low, normal: A batch ``(N, H, W, 3)`` in [0, 1].
+        repeats: Runs after a first one that compiles, interleaved; medians are taken.
+
+    Returns:
+        Seconds: ``parts`` by name, their ``sum``, the whole ``step``, and their ``ratio``.
+
+    Raises:
+        ValueError: Under another backend, where the parts would be compiled otherwise.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError("step_cost needs the TensorFlow backend; set KERAS_BACKEND=tensorflow.")
+    low, normal = ops.convert_to_tensor(low), ops.convert_to_tensor(normal)
+    enhanced = ops.convert_to_tensor(ops.convert_to_numpy(adversaries.generator(low)))
+    parts = _passes(adversaries, low, normal, enhanced)
+    works = {**parts, "step": lambda: adversaries.step(low, normal)}
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for run in range(repeats + 1):
+        for name, work in works.items():
+            start = time.perf_counter()
+            work()
+            if run:
+                times[name].append(time.perf_counter() - start)
+    medians = {name: float(np.median(values)) for name, values in times.items()}
+    step = medians.pop("step")
+    total = sum(medians.values())
+    return {"parts": medians, "sum": total, "step": step, "ratio": step / total}
+
+
+def _passes(adversaries: Adversaries, low, normal, enhanced) -> dict[str, Callable]:
+    """Return the compiled passes of `step_cost`, each to be called without arguments."""
+    import tensorflow as tf
+
+    generator, discriminator = adversaries.generator, adversaries.discriminator
+
+    def compiled(forward: Callable, *sources) -> Callable:
+        @tf.function(**training.compile_options())
+        def work():
+            with tf.GradientTape(persistent=True) as tape:
+                tape.watch(enhanced)
+                loss = forward()
+            return loss, [tape.gradient(loss, source) for source in sources]
+
+        return lambda: float(work()[0])
+
+    def judged(bright, label: float) -> Callable:
+        return lambda: cross_entropy(label, discriminator([low, bright], training=True))
+
+    weights = discriminator.trainable_variables
+    return {
+        "generator": compiled(
+            lambda: adversaries.pixel_loss(normal, generator(low, training=True)),
+            generator.trainable_variables,
+        ),
+        "discriminator, real": compiled(judged(normal, 1.0), weights),
+        "discriminator, enhanced": compiled(judged(enhanced, 0.0), weights, enhanced),
+    }

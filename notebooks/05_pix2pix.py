@@ -481,12 +481,13 @@ if warm_stages:
 #
 # The same generator goes on in several ways: with the pixel loss alone, as the control, and
 # against a discriminator with each λ. All have the same number of further steps, the same batches
-# and the same rates, and of each we keep the epoch with the best PSNR on validation photos.
+# and the same rates, and are compared after the last one: choosing the epoch by PSNR would prefer
+# those that the judge has touched least.
 
 
 # %%
 def go_on(pixel_weight, adversarial_weight):
-    """Train a copy of the generator further; return it at its best, and its history."""
+    """Train a copy of the generator further; return the players and the history."""
     name = f"lambda_{pixel_weight}" if adversarial_weight else "pixel"
     keras.config.set_dtype_policy(precision)
     copy = unet(width, levels, norm, grow, dropout)
@@ -495,9 +496,7 @@ def go_on(pixel_weight, adversarial_weight):
     rates = (learning_rate, judge_rate)
     players = adversaries(copy, float(pixel_weight), rates, length(stages), adversarial_weight)
     path = folder / name / "checkpoint.npz"
-    history = train(players, stages, path, adversarial.KeepModels(folder / name, keep))
-    training.load_checkpoint(training.best_path(path), list(players.networks))
-    return players, history
+    return players, train(players, stages, path, adversarial.KeepModels(folder / name, keep))
 
 
 # %%
@@ -678,7 +677,7 @@ widgets.static(render, **sliders)
 # %% [markdown]
 # ## From network to enhancer
 #
-# The enhancer is the generator of the last λ at its best epoch, in 32 bits. Without dropout and
+# The enhancer is the generator of the last λ, its averaged weights, in 32 bits. Without dropout and
 # with normalisation over the photo, if any, the same photo always gives the same result; the
 # paper keeps both random and says so. The discriminator has done its work and is left behind.
 
@@ -690,11 +689,7 @@ facts |= {"width": width, "levels": levels, "norm": norm, "grow": grow, "dropout
 facts |= {"judge_width": judge_width, "pixel_weight": lambdas[-1], "ssim_weight": ssim_weight}
 facts |= {"warm_stages": warm_stages, "stages": stages, "steps": steps, "ema": ema}
 facts |= {"warm_rate": warm_rate, "learning_rate": learning_rate, "judge_rate": judge_rate}
-facts |= {
-    "hardware": f"{os.cpu_count()} CPU cores",
-    "best_epoch": int(np.argmax(history["val_psnr"])) + 1,
-    "precision": precision,
-}
+facts |= {"hardware": f"{os.cpu_count()} CPU cores", "precision": precision}
 
 # %%
 LICENCES = {
