@@ -90,7 +90,8 @@ class Adversaries:
             Isola et al., Image-to-Image Translation with Conditional Adversarial Networks,
             CVPR 2017, arXiv 1611.07004, equations 1 to 4 and section 3.3 (the half).
         """
-        enhanced = self.generator(low, training=True)
+        low, normal = ops.convert_to_tensor(low), ops.convert_to_tensor(normal)
+        enhanced = ops.cast(self.generator(low, training=True), "float32")
         pixel = self.pixel_loss(normal, enhanced)
         if not self.adversarial_weight:
             return {"pixel_loss": pixel, "generator_loss": self.pixel_weight * pixel}

@@ -232,7 +232,7 @@ def unet(width=64, levels=8, norm="batch", grow="transpose", dropout=0.5):
         share = dropout if levels - 2 - level < 3 else 0
         x = decode(x, skips[level], filters[level], norm, grow, share, bias)
     x = ops.tanh(enlarge(x, 3, grow, bias=True))
-    return keras.Model(low, layers.Rescaling(0.5, 0.5)(x), name="pix2pix")
+    return keras.Model(low, layers.Rescaling(0.5, 0.5, dtype="float32")(x), name="pix2pix")
 
 
 def describe(network, multiple):
