@@ -277,8 +277,7 @@ class Watch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Draw panel and curves."""
-        for name, value in (logs or {}).items():
-            self.history.setdefault(name, []).append(value)
+        training.extend(self.history, logs or {})
         with training.averaged_weights(self.model):
             enhanced = self.enhance(self.low)
         panel = plotting.pair_grid([self.low], [self.normal], [f"epoch {epoch + 1}"], [enhanced])
