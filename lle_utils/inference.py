@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ WHOLE_LIMIT = 2_000_000  # pixels up to which a network with a margin runs in on
 
 
 class EnhancerError(ValueError):
-    """A file that does not hold an enhancer, or one that cannot be trusted."""
+    """A file that holds no enhancer or cannot be trusted, or a use it was not made for."""
 
 
 @dataclass
@@ -36,7 +37,12 @@ class Enhancer:
     """A trained network with its card.
 
     Attributes:
-        model: Functional Keras model, ``low`` (N, H, W, 3) in [0, 1] to the same.
+        model: Functional Keras model, ``low`` (N, H, W, 3) in [0, 1] to the same. A second
+            input ``level`` (N, 1) sets how bright; such a model is made of two models and a
+            layer, found by their names: ``encoder`` (``low`` to a list of which the last
+            member is a vector that holds the brightness), ``towards_mean``
+            (`lle_utils.layers.TowardsMean`, moves that vector by ``level``) and ``decoder``
+            (the list to the result).
         card: The facts about it: `CARD_KEYS` and what `save_enhancer` adds.
     """
 
@@ -48,7 +54,18 @@ class Enhancer:
         """The name in the card."""
         return self.card["name"]
 
-    def enhance(self, image: np.ndarray | str | os.PathLike) -> np.ndarray:
+    @property
+    def has_level(self) -> bool:
+        """Whether the brightness of the result can be chosen."""
+        return "level" in self.card.get("inputs", ())
+
+    def enhance(
+        self,
+        image: np.ndarray | str | os.PathLike,
+        level: float | None = None,
+        *,
+        reference: np.ndarray | str | os.PathLike | None = None,
+    ) -> np.ndarray:
         """Enhance one photo of any height and width.
 
         The photo is reflect-padded at the bottom and right to a multiple of
@@ -58,23 +75,22 @@ class Enhancer:
 
         Args:
             image: A path, a uint8 array, or a float array in [0, 1], of shape ``(H, W, 3)``.
+            level: How bright, for an enhancer that `has_level`: 0 is as dark as the photo, 1
+                as bright as the photos it was trained towards (the default), more is brighter.
+            reference: A photo whose brightness level 1 then means; of any size, given like
+                ``image``. For an enhancer that `has_level`.
 
         Returns:
             Array of the same height and width: uint8 for uint8 input, else float32 in [0, 1].
 
         Raises:
             ImageError, FileNotFoundError: If the input is not such an image.
+            EnhancerError: If the level is not a number of 0 or more, or a level or a reference
+                is given to an enhancer that takes none.
         """
-        if isinstance(image, (str, os.PathLike)):
-            image = load_image(image)
-        image = np.asarray(image)
-        as_uint8 = image.dtype == np.uint8
-        if as_uint8:
-            if image.ndim != 3 or image.shape[-1] != 3 or 0 in image.shape:
-                raise ImageError(f"image has shape {image.shape}; expected RGB (H, W, 3).")
-            low = to_float(image)
-        else:
-            low = check_image(image)
+        if self.has_level or level is not None or reference is not None:
+            return self.prepare(image, reference=reference)(1.0 if level is None else level)
+        low, as_uint8 = _read(image)
         halo = self.card["halo"]
         if halo is None or low.shape[0] * low.shape[1] <= WHOLE_LIMIT:
             enhanced = self._run(low)
@@ -84,11 +100,89 @@ class Enhancer:
                 enhanced[inner] = self._run(low[outer])[back]
         return to_uint8(enhanced) if as_uint8 else enhanced
 
+    def prepare(
+        self,
+        image: np.ndarray | str | os.PathLike,
+        *,
+        reference: np.ndarray | str | os.PathLike | None = None,
+    ) -> Callable[[float], np.ndarray]:
+        """Encode a photo once, to decode it at many levels, as a slider does.
+
+        Args:
+            image, reference: As in `enhance`.
+
+        Returns:
+            A function from a level to what `enhance` returns for it, in about two thirds of
+            the time. It holds the features of the photo: several hundred bytes per pixel.
+
+        Raises:
+            ImageError, FileNotFoundError: If a photo is not an image.
+            EnhancerError: If this enhancer has no level.
+        """
+        if not self.has_level:
+            raise EnhancerError(
+                f"{self.name} has one brightness only; it takes neither level nor reference. "
+                f"Its inputs are: {', '.join(self.card['inputs'])}."
+            )
+        low, as_uint8 = _read(image)
+        *features, own = self._encode(low)
+        if reference is None:
+            target = self.model.get_layer("towards_mean").mean.numpy()[None]
+        else:
+            target = self._encode(_read(reference)[0])[-1]
+        height, width = low.shape[:2]
+
+        def at(level: float) -> np.ndarray:
+            vector = own + _check_level(level) * (target - own)
+            output = np.asarray(self._part("decoder").predict_on_batch([*features, vector]))[0]
+            enhanced = np.clip(output[:height, :width], 0.0, 1.0)
+            return to_uint8(enhanced) if as_uint8 else enhanced
+
+        return at
+
+    def _encode(self, low: np.ndarray) -> Sequence[np.ndarray]:
+        padded = pad_to_multiple(low, self.card["multiple"])
+        return self._part("encoder").predict_on_batch(padded[None])
+
+    def _part(self, name: str) -> Any:
+        """Return a model inside the model, ready to run."""
+        from lle_utils.training import compile_options
+
+        part = self.model.get_layer(name)
+        for option, value in compile_options().items():
+            setattr(part, option, value)  # compile() would add an optimizer, which gets saved
+        return part
+
     def _run(self, low: np.ndarray) -> np.ndarray:
         height, width = low.shape[:2]
         padded = pad_to_multiple(low, self.card["multiple"])
         output = np.asarray(self.model.predict_on_batch(padded[None]))[0]
         return np.clip(output[:height, :width], 0.0, 1.0)
+
+
+def _read(image: np.ndarray | str | os.PathLike) -> tuple[np.ndarray, bool]:
+    """Return a photo as float32 in [0, 1] and whether it was given in 8 bits as an array."""
+    if isinstance(image, (str, os.PathLike)):
+        image = load_image(image)
+    image = np.asarray(image)
+    if image.dtype != np.uint8:
+        return check_image(image), False
+    if image.ndim != 3 or image.shape[-1] != 3 or 0 in image.shape:
+        raise ImageError(f"image has shape {image.shape}; expected RGB (H, W, 3).")
+    return to_float(image), True
+
+
+def _check_level(level: float) -> np.float32:
+    try:
+        level = float(level)
+    except (TypeError, ValueError):
+        level = math.nan
+    if not (math.isfinite(level) and level >= 0):
+        raise EnhancerError(
+            f"level is {level:g}; expected a number from 0 (as dark as the photo), "
+            "1 being the usual brightness."
+        )
+    return np.float32(level)
 
 
 def _tiles(height: int, width: int, halo: int) -> Iterator[tuple]:
@@ -179,7 +273,7 @@ def save_enhancer(model: Any, folder: str | os.PathLike, card: dict) -> Path:
     """Write an enhancer: ``model.keras`` and ``card.json``, each whole or not at all.
 
     Args:
-        model: Functional Keras model with input ``low`` and output in [0, 1].
+        model: Functional Keras model as described at `Enhancer`.
         folder: Where to; its last part is usually ``card["name"]``.
         card: Facts; parameters, multiply-adds at 256x256, versions and the commit are filled
             in here.
@@ -232,7 +326,8 @@ def multiply_adds(model: Any, multiple: int = 1, size: int = 256) -> int:
     """Count the multiply-adds of all convolutions and dense layers for one square photo.
 
     Args:
-        model: Functional Keras model with one image input.
+        model: Functional Keras model; its inputs with three channels are images. Models
+            inside it are counted too, once for each time they are called.
         multiple: What the sides of a photo must divide by. If ``size`` does not, the next
             larger photo is counted and the count reduced in proportion to the area.
         size: Side of the photo in pixels.
@@ -240,20 +335,29 @@ def multiply_adds(model: Any, multiple: int = 1, size: int = 256) -> int:
     Returns:
         The number of multiplications, each of which comes with an addition.
     """
+    side = -(-size // multiple) * multiple
+    shapes = [t.shape[1:] if len(t.shape) == 2 else (side, side, 3) for t in model.inputs]
+    return round(_multiply_adds(model, shapes) * (size / side) ** 2)
+
+
+def _multiply_adds(model: Any, shapes: Sequence[tuple]) -> int:
+    """Count for inputs of the given shapes, without the batch axis."""
     import keras
 
     from lle_utils.layers import ConvTranspose2x
 
-    side = -(-size // multiple) * multiple
-    fixed = keras.models.clone_model(model, input_tensors=keras.Input((side, side, 3)))
+    inputs = [keras.Input(shape) for shape in shapes]
+    fixed = keras.models.clone_model(model, input_tensors=inputs if inputs[1:] else inputs[0])
     counted = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)
     # The kernels of these are applied once per pixel of the input.
     spread = (keras.layers.Conv2DTranspose, ConvTranspose2x)
     total = 0
     for layer in fixed.layers:
-        if isinstance(layer, (*counted, *spread)):
-            kernel = int(np.prod(layer.kernel.shape))
-            for node in layer._inbound_nodes:
+        for node in layer._inbound_nodes:
+            if isinstance(layer, keras.Model):
+                total += _multiply_adds(layer, [t.shape[1:] for t in node.input_tensors])
+            elif isinstance(layer, (*counted, *spread)):
                 places = node.input_tensors if isinstance(layer, spread) else node.outputs
-                total += kernel * int(np.prod(places[0].shape[1:-1]))
-    return round(total * (size / side) ** 2)
+                pixels = int(np.prod(places[0].shape[1:-1]))
+                total += int(np.prod(layer.kernel.shape)) * pixels
+    return total

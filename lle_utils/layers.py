@@ -188,3 +188,49 @@ class ConvTranspose2x(keras.layers.Layer):
     def get_config(self) -> dict:
         """Return the arguments that rebuild the layer."""
         return {**super().get_config(), "filters": self.filters}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class CropLike(keras.layers.Layer):
+    """Cut rows off the bottom and columns off the right until an image fits another.
+
+    Input a list of two: ``(N, H, W, C)`` and ``(N, h, w, D)`` with h and w at most H and W;
+    output ``(N, h, w, C)``.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        """Crop ``inputs[0]`` to the height and width of ``inputs[1]``."""
+        images, like = inputs
+        _, height, width, _ = ops.shape(like)
+        return images[:, :height, :width]
+
+    def compute_output_shape(self, input_shape: list) -> tuple:
+        """Return ``(N, h, w, C)``, None where unknown."""
+        images, like = input_shape
+        return (images[0], like[1], like[2], images[3])
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class TowardsMean(keras.layers.Layer):
+    """Move vectors from where they are towards a stored one, or past it.
+
+    With a level of 0 a vector stays, with 1 it becomes the stored one, beyond 1 it goes on in
+    the same direction. The stored vector, ``mean``, starts at zero and is not trained; whoever
+    builds the model assigns it.
+
+    Input a list of two: vectors ``(N, C)`` and levels ``(N, 1)``; output ``(N, C)``.
+    """
+
+    def build(self, input_shape: list) -> None:
+        """Create the stored vector."""
+        shape = (input_shape[0][-1],)
+        self.mean = self.add_weight(name="mean", shape=shape, initializer="zeros", trainable=False)
+
+    def call(self, inputs: Any) -> Any:
+        """Return ``vector + level * (mean - vector)``."""
+        vectors, level = inputs
+        return vectors + level * (self.mean - vectors)
+
+    def compute_output_shape(self, input_shape: list) -> tuple:
+        """Return the shape of the vectors."""
+        return input_shape[0]
