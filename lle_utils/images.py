@@ -117,7 +117,7 @@ def read_uint8(path: str | os.PathLike) -> np.ndarray:
     scaled to 8 bits, and the EXIF orientation is applied.
 
     Args:
-        path: A PNG, JPEG, WebP, BMP or TIFF file.
+        path: A PNG, JPEG, WebP, BMP, TIFF or HEIC file.
 
     Returns:
         uint8 array of shape ``(H, W, 3)``.
@@ -136,7 +136,7 @@ def decode_uint8(content: bytes, name: str = "image") -> np.ndarray:
     """Decode the bytes of an image file, such as an upload, as `read_uint8` does.
 
     Args:
-        content: A whole PNG, JPEG, WebP, BMP or TIFF file.
+        content: A whole PNG, JPEG, WebP, BMP, TIFF or HEIC file.
         name: What to call it in an error.
 
     Returns:
@@ -147,6 +147,8 @@ def decode_uint8(content: bytes, name: str = "image") -> np.ndarray:
     """
     if not content:
         raise ImageError(f"{name} is empty (0 bytes); expected an image file.")
+    if content[4:8] == b"ftyp":
+        _add_heif(name)
     try:
         with Image.open(BytesIO(content)) as picture:
             picture.load()
@@ -159,6 +161,17 @@ def decode_uint8(content: bytes, name: str = "image") -> np.ndarray:
         raise ImageError(f"{name} cannot be opened as an image: {error}.") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise ImageError(f"{name} is damaged or truncated: {error}. Fetch it again.") from error
+
+
+def _add_heif(name: str) -> None:
+    """Teach Pillow to read HEIC, the format of phones, if the package for it is there."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError as error:
+        raise ImageError(
+            f'{name} may be a HEIC photo; to read it, pip install "lle-utils[photos]".'
+        ) from error
+    register_heif_opener()
 
 
 def _upright_rgb(picture: Image.Image) -> np.ndarray:
@@ -239,6 +252,31 @@ def pad_to_multiple(image: np.ndarray, multiple: int) -> np.ndarray:
     if not any(after for _, after in pad):
         return image
     return np.pad(image, pad, mode="reflect")
+
+
+def reduce_to(image: np.ndarray, pixels: int) -> np.ndarray:
+    """Make an image smaller by averaging blocks, if it has more pixels than asked for.
+
+    Args:
+        image: Array ``(H, W, 3)``, uint8, uint16 or floating point.
+        pixels: About how many pixels the result may have.
+
+    Returns:
+        Mean of each block of k x k pixels, with the smallest fitting k, in the type of the
+        input, ``(H // k, W // k, 3)``; what is left over at the bottom and right is cut off.
+    """
+    height, width = image.shape[:2]
+    step = int(np.ceil(np.sqrt(height * width / pixels)))
+    if step <= 1:
+        return image
+    step = min(step, height, width)
+    total = np.zeros((height // step, width // step, 3), np.float32)
+    for row in range(step):
+        for column in range(step):
+            total += image[row::step, column::step][: height // step, : width // step]
+    total /= step * step
+    whole = np.issubdtype(image.dtype, np.integer)
+    return (np.rint(total) if whole else total).astype(image.dtype)
 
 
 def join_pair(low: np.ndarray, normal: np.ndarray) -> np.ndarray:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,25 @@ from lle_utils.files import atomic_path, commit, data_dir
 from lle_utils.images import (
     ImageError,
     check_image,
-    load_image,
     pad_to_multiple,
+    read_uint8,
+    reduce_to,
     to_float,
-    to_uint8,
+)
+from lle_utils.tiles import (
+    MEMORY,
+    bytes_per_pixel,
+    convert_like,
+    enhance_tiles,
+    tile_side,
+    with_fixed_statistics,
 )
 
 MODEL_FILE, CARD_FILE = "model.keras", "card.json"
 CARD_KEYS = ("name", "method", "inputs", "multiple", "halo", "parameters", "training", "licence")
-TILE = 1024  # side of a tile in pixels, without its margin
-WHOLE_LIMIT = 2_000_000  # pixels up to which a network with a margin runs in one piece
+SMALL = 2**18  # pixels up to which every network of the suite stays within `MEMORY`
+REDUCED = 2**18  # pixels of the reduced photo that statistics of the whole are taken from
+MARGIN, BLEND = 64, 32  # pixels around tiles, and of overlap, for networks that see everything
 
 
 class EnhancerError(ValueError):
@@ -65,40 +75,77 @@ class Enhancer:
         level: float | None = None,
         *,
         reference: np.ndarray | str | os.PathLike | None = None,
+        memory: int = MEMORY,
     ) -> np.ndarray:
         """Enhance one photo of any height and width.
 
         The photo is reflect-padded at the bottom and right to a multiple of
-        ``card["multiple"]`` and the result cropped back. If the network sees only
-        ``card["halo"]`` pixels far, a large photo is cut into tiles with that margin; the
-        result is the same and the memory stays bounded.
+        ``card["multiple"]`` and the result cropped back. A photo that would need more than
+        ``memory`` is cut into tiles. If the network sees only ``card["halo"]`` pixels far,
+        they have that margin and the result is the same. Otherwise what the network knows
+        about the whole photo comes from a reduced copy, so that tiles agree, and neighbours
+        fade into each other.
 
         Args:
-            image: A path, a uint8 array, or a float array in [0, 1], of shape ``(H, W, 3)``.
+            image: A path, or an array of shape ``(H, W, 3)``: uint8, uint16, or floating point
+                in [0, 1].
             level: How bright, for an enhancer that `has_level`: 0 is as dark as the photo, 1
                 as bright as the photos it was trained towards (the default), more is brighter.
             reference: A photo whose brightness level 1 then means; of any size, given like
                 ``image``. For an enhancer that `has_level`.
+            memory: Bytes that the process may hold; an estimate is made first.
 
         Returns:
-            Array of the same height and width: uint8 for uint8 input, else float32 in [0, 1].
+            Array of the same height and width: of the same type for 8 or 16 bits, else float32
+            in [0, 1].
 
         Raises:
             ImageError, FileNotFoundError: If the input is not such an image.
             EnhancerError: If the level is not a number of 0 or more, or a level or a reference
                 is given to an enhancer that takes none.
+            lle_utils.tiles.MemoryLimitError: If the photo cannot be done within ``memory``.
         """
-        if self.has_level or level is not None or reference is not None:
-            return self.prepare(image, reference=reference)(1.0 if level is None else level)
-        low, as_uint8 = _read(image)
+        if level is not None or reference is not None:
+            self._check_has_level()
+        photo = _read(image)
         halo = self.card["halo"]
-        if halo is None or low.shape[0] * low.shape[1] <= WHOLE_LIMIT:
-            enhanced = self._run(low)
-        else:
-            enhanced = np.empty_like(low)
-            for inner, outer, back in _tiles(*low.shape[:2], halo):
-                enhanced[inner] = self._run(low[outer])[back]
-        return to_uint8(enhanced) if as_uint8 else enhanced
+        margin = MARGIN if halo is None else halo
+        multiple, side = self.card["multiple"], None
+        if memory < MEMORY or photo.shape[0] * photo.shape[1] > SMALL:
+            side = tile_side(photo, self._bytes_per_pixel, margin, multiple, memory)
+        if side is not None:
+            run = self._run if halo is not None else self._runner(photo, level, reference)
+            blend = BLEND if halo is None else 0
+            return enhance_tiles(run, photo, _to_float, side, margin, blend, multiple)
+        if self.has_level:
+            return self.prepare(photo, reference=reference)(1.0 if level is None else level)
+        return convert_like(self._run(_to_float(photo)), photo.dtype)
+
+    @cached_property
+    def _bytes_per_pixel(self) -> float:
+        return bytes_per_pixel(self.model, self.card["multiple"])
+
+    def _runner(
+        self, photo: np.ndarray, level: float | None, reference: Any
+    ) -> Callable[[np.ndarray], np.ndarray]:
+        """Return a function for tiles that knows the whole photo from a reduced copy."""
+        reduced = _to_float(reduce_to(photo, REDUCED))
+        if self.has_level:
+            own = self._encode(reduced)[-1]
+            vector = self._vectors(own, reference)(1.0 if level is None else level)
+            return lambda tile: self._decode(self._encode(tile), vector, tile.shape)
+        from lle_utils.training import compile_options
+
+        model = with_fixed_statistics(self.model, pad_to_multiple(reduced, self.card["multiple"]))
+        model.compile(**compile_options())
+        return lambda tile: self._run(tile, model)
+
+    def _check_has_level(self) -> None:
+        if not self.has_level:
+            raise EnhancerError(
+                f"{self.name} has one brightness only; it takes neither level nor reference. "
+                f"Its inputs are: {', '.join(self.card['inputs'])}."
+            )
 
     def prepare(
         self,
@@ -119,26 +166,29 @@ class Enhancer:
             ImageError, FileNotFoundError: If a photo is not an image.
             EnhancerError: If this enhancer has no level.
         """
-        if not self.has_level:
-            raise EnhancerError(
-                f"{self.name} has one brightness only; it takes neither level nor reference. "
-                f"Its inputs are: {', '.join(self.card['inputs'])}."
-            )
-        low, as_uint8 = _read(image)
-        *features, own = self._encode(low)
+        self._check_has_level()
+        photo = _read(image)
+        low = _to_float(photo)
+        features = self._encode(low)
+        vector = self._vectors(features[-1], reference)
+
+        def at(level: float) -> np.ndarray:
+            return convert_like(self._decode(features, vector(level), low.shape), photo.dtype)
+
+        return at
+
+    def _vectors(self, own: np.ndarray, reference: Any) -> Callable[[float], np.ndarray]:
+        """Return the function from a level to the vector that stands for it in one photo."""
         if reference is None:
             target = self.model.get_layer("towards_mean").mean.numpy()[None]
         else:
-            target = self._encode(_read(reference)[0])[-1]
-        height, width = low.shape[:2]
+            target = self._encode(_to_float(_read(reference)))[-1]
+        return lambda level: own + _check_level(level) * (target - own)
 
-        def at(level: float) -> np.ndarray:
-            vector = own + _check_level(level) * (target - own)
-            output = np.asarray(self._part("decoder").predict_on_batch([*features, vector]))[0]
-            enhanced = np.clip(output[:height, :width], 0.0, 1.0)
-            return to_uint8(enhanced) if as_uint8 else enhanced
-
-        return at
+    def _decode(self, features: Sequence, vector: np.ndarray, shape: tuple) -> np.ndarray:
+        inputs = [*features[:-1], vector]
+        output = np.asarray(self._part("decoder").predict_on_batch(inputs))[0]
+        return np.clip(output[: shape[0], : shape[1]], 0.0, 1.0)
 
     def _encode(self, low: np.ndarray) -> Sequence[np.ndarray]:
         padded = pad_to_multiple(low, self.card["multiple"])
@@ -153,23 +203,27 @@ class Enhancer:
             setattr(part, option, value)  # compile() would add an optimizer, which gets saved
         return part
 
-    def _run(self, low: np.ndarray) -> np.ndarray:
+    def _run(self, low: np.ndarray, model: Any = None) -> np.ndarray:
         height, width = low.shape[:2]
         padded = pad_to_multiple(low, self.card["multiple"])
-        output = np.asarray(self.model.predict_on_batch(padded[None]))[0]
+        output = np.asarray((model or self.model).predict_on_batch(padded[None]))[0]
         return np.clip(output[:height, :width], 0.0, 1.0)
 
 
-def _read(image: np.ndarray | str | os.PathLike) -> tuple[np.ndarray, bool]:
-    """Return a photo as float32 in [0, 1] and whether it was given in 8 bits as an array."""
+def _read(image: np.ndarray | str | os.PathLike) -> np.ndarray:
+    """Return a photo as uint8, uint16 or float32 in [0, 1]."""
     if isinstance(image, (str, os.PathLike)):
-        image = load_image(image)
+        return to_float(read_uint8(image))
     image = np.asarray(image)
-    if image.dtype != np.uint8:
-        return check_image(image), False
+    if image.dtype not in (np.uint8, np.uint16):
+        return check_image(image)
     if image.ndim != 3 or image.shape[-1] != 3 or 0 in image.shape:
         raise ImageError(f"image has shape {image.shape}; expected RGB (H, W, 3).")
-    return to_float(image), True
+    return image
+
+
+def _to_float(photo: np.ndarray) -> np.ndarray:
+    return to_float(photo) if photo.dtype in (np.uint8, np.uint16) else photo
 
 
 def _check_level(level: float) -> np.float32:
@@ -183,19 +237,6 @@ def _check_level(level: float) -> np.float32:
             "1 being the usual brightness."
         )
     return np.float32(level)
-
-
-def _tiles(height: int, width: int, halo: int) -> Iterator[tuple]:
-    """Yield slices: a tile, the tile with its margin, and the tile inside the margin."""
-    for top in range(0, height, TILE):
-        for left in range(0, width, TILE):
-            bottom, right = min(top + TILE, height), min(left + TILE, width)
-            first_row, first_column = max(top - halo, 0), max(left - halo, 0)
-            outer = np.s_[first_row : bottom + halo, first_column : right + halo]
-            back = np.s_[
-                top - first_row : bottom - first_row, left - first_column : right - first_column
-            ]
-            yield np.s_[top:bottom, left:right], outer, back
 
 
 def list_enhancers() -> list[str]:

@@ -234,3 +234,54 @@ class TowardsMean(keras.layers.Layer):
     def compute_output_shape(self, input_shape: list) -> tuple:
         """Return the shape of the vectors."""
         return input_shape[0]
+
+
+class GivenMean(keras.layers.Layer):
+    """Take the place of global average pooling with a mean that is known beforehand.
+
+    Args:
+        mean: Array ``(1, 1, 1, C)``.
+
+    Input ``(N, H, W, C)``, of which only N counts; output ``(N, 1, 1, C)``. Never saved.
+    """
+
+    def __init__(self, mean: np.ndarray, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.mean = mean
+
+    def call(self, inputs: Any) -> Any:
+        """Return the mean for each member of ``inputs``."""
+        return ops.zeros_like(inputs[:, :1, :1]) + ops.cast(self.mean, inputs.dtype)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """Return ``(N, 1, 1, C)``."""
+        return (input_shape[0], 1, 1, input_shape[-1])
+
+
+class GivenNormalization(keras.layers.Layer):
+    """Normalise channels by a mean and a variance that are known beforehand.
+
+    Args:
+        layer: The normalisation whose weights and epsilon are used.
+        mean, variance: Arrays ``(1, 1, 1, C)``.
+
+    Input and output ``(N, H, W, C)``. Never saved.
+    """
+
+    def __init__(self, layer: Any, mean: np.ndarray, variance: np.ndarray, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        scale = 1 / np.sqrt(variance + layer.epsilon)
+        if layer.scale:
+            scale = scale * ops.convert_to_numpy(layer.gamma)
+        offset = -mean * scale
+        if layer.center:
+            offset = offset + ops.convert_to_numpy(layer.beta)
+        self.factor, self.offset = scale, offset
+
+    def call(self, inputs: Any) -> Any:
+        """Return ``gamma * (inputs - mean) / sqrt(variance + epsilon) + beta``."""
+        return inputs * ops.cast(self.factor, inputs.dtype) + ops.cast(self.offset, inputs.dtype)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """Return the shape of the input."""
+        return input_shape

@@ -601,7 +601,7 @@ fast_facts = {
     "epochs": epochs_pp,
     "shrink": shrink_pp,
 }
-zero_dce_pp = save(full_size, "zero_dce_pp", "Zero-DCE++", scale, None, fast_facts)
+zero_dce_pp = save(full_size, "zero_dce_pp", "Zero-DCE++", scale, 8 * scale, fast_facts)
 
 # %% [markdown]
 # ## Evaluation

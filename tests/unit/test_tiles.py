@@ -1,0 +1,130 @@
+"""Large photos: tiles against whole, the memory estimate, the limit."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from lle_utils import synthetic, tiles
+from lle_utils.images import reduce_to, to_float
+from lle_utils.inference import list_enhancers, load_enhancer
+from lle_utils.tiles import MemoryLimitError
+
+# Largest and mean difference between tiles and whole, in levels of 255. Networks that see only
+# their surroundings must agree; for the others the reduced photo stands in for the whole one.
+LIMITS = {"zero_dce": (2, 0.01), "zero_dce_pp": (2, 0.01)}
+GLOBAL = (40, 4)
+
+
+@pytest.fixture(scope="module")
+def photo():
+    """A dark scene of 776x1144 pixels, neither square nor a multiple of a tile."""
+    low = synthetic.synthetic_pairs(4, (388, 572), seed=1).low
+    return np.concatenate([np.concatenate(low[:2], 1), np.concatenate(low[2:], 1)])
+
+
+@pytest.mark.parametrize("name", list_enhancers())
+def test_tiles_agree_with_the_whole_photo(name, photo, monkeypatch, capsys):
+    enhancer = load_enhancer(name)
+    whole = enhancer.enhance(photo[:400, :560], memory=10**12)
+    monkeypatch.setattr("lle_utils.inference.tile_side", lambda *_: 256)
+    monkeypatch.setattr("lle_utils.inference.REDUCED", 2**16)
+    tiled = enhancer.enhance(photo[:400, :560], memory=10**9)
+    difference = np.abs(tiled.astype(int) - whole)
+    with capsys.disabled():
+        print(f"\n{name}: tiles differ by {difference.max()}, on average {difference.mean():.3f}")
+    largest, mean = LIMITS.get(name, GLOBAL)
+    assert difference.max() <= largest
+    assert difference.mean() <= mean
+
+
+@pytest.mark.parametrize("blend", [0, 7, 32])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_tiles_of_a_pointwise_method_are_its_result(photo, blend, dtype):
+    image = tiles.convert_like(to_float(photo[:130, :301]), np.dtype(dtype))
+
+    def convert(part):
+        return to_float(part) if dtype != "float32" else part
+
+    result = tiles.enhance_tiles(np.sqrt, image, convert, 64, 5, blend, 4)
+    expected = tiles.convert_like(np.sqrt(convert(image)), image.dtype)
+    assert result.dtype == dtype
+    np.testing.assert_allclose(result.astype(float), expected.astype(float), atol=1e-6, rtol=3e-5)
+
+
+def test_neighbouring_tiles_fade_into_each_other():
+    brightness = iter([0.2, 0.6])
+    image = np.zeros((8, 96, 3), np.float32)
+    result = tiles.enhance_tiles(
+        lambda tile: np.full_like(tile, next(brightness)), image, np.asarray, 64, 0, 16, 1
+    )
+    steps = np.diff(result[0, :, 0])
+    assert steps.min() >= -1e-6
+    assert steps.max() == pytest.approx(0.4 / 16, rel=1e-4)
+
+
+def test_statistics_of_the_whole_photo_make_tiles_exact(photo):
+    keras.utils.set_random_seed(3)
+    low = keras.Input((None, None, 3))
+    x = layers.Conv2D(8, 3, padding="same", activation="relu")(low)
+    x = layers.GroupNormalization(-1, epsilon=1e-5)(x)
+    gain = layers.GlobalAveragePooling2D(keepdims=True)(layers.Conv2D(8, 1)(x) ** 2)
+    x = layers.GroupNormalization(-1)(layers.Conv2D(8, 3, padding="same")(x * gain + x))
+    model = keras.Model(low, layers.Conv2D(3, 1, activation="sigmoid")(x))
+    image = to_float(photo[:96, :160])
+    whole = np.asarray(model(image[None]))[0]
+    fixed = tiles.with_fixed_statistics(model, image)
+    np.testing.assert_allclose(np.asarray(fixed(image[None]))[0], whole, atol=2e-5)
+    part = np.asarray(fixed(image[None, :48, :80]))[0, :40, :72]
+    np.testing.assert_allclose(part, whole[:40, :72], atol=2e-5)
+    alone = np.asarray(model(image[None, :48, :80]))[0, :40, :72]
+    assert np.abs(alone - whole[:40, :72]).max() > 0.01
+
+
+def test_a_network_without_statistics_is_left_as_it_is():
+    model = load_enhancer("zero_dce").model
+    assert tiles.with_fixed_statistics(model, np.zeros((8, 8, 3), np.float32)) is model
+
+
+def test_bytes_per_pixel_counts_what_is_alive():
+    low = keras.Input((None, None, 3))
+    x = layers.Conv2D(16, 1)(low)
+    x = layers.Conv2D(8, 1)(x)
+    model = keras.Model(low, layers.Conv2D(3, 1)(x))
+    assert tiles.bytes_per_pixel(model) == 4 * (16 + 8)  # input and last are not alive with both
+    joined = keras.Model(low, layers.Concatenate()([low, x]))
+    assert tiles.bytes_per_pixel(joined) == 4 * (3 + 16 + 8)
+
+
+def test_a_limit_too_low_is_refused_with_what_is_needed(photo):
+    enhancer = load_enhancer("zero_dce")
+    with pytest.raises(MemoryLimitError, match=r"1144x776 .* at least .* GB .*--memory"):
+        enhancer.enhance(photo, memory=500_000_000)
+
+
+def test_a_lower_limit_makes_smaller_tiles(photo):
+    sides = [tiles.tile_side(photo, 800, 8, 1, limit) for limit in (10**10, 1.7e9, 1.3e9)]
+    assert sides[0] is None
+    assert sides[1] > sides[2] >= tiles.SMALLEST
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("2GB", 2e9), ("1.5 g", 1.5e9), ("800MB", 8e8), ("64000", 64000)]
+)
+def test_amounts_of_memory(text, expected):
+    assert tiles.parse_memory(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "much", "-2GB", "2 TB", "2GB RAM"])
+def test_what_is_no_amount_of_memory(text):
+    with pytest.raises(MemoryLimitError, match="expected one such as 2GB"):
+        tiles.parse_memory(text)
+
+
+def test_reducing_averages_blocks():
+    image = np.arange(5 * 7 * 3, dtype=np.float32).reshape(5, 7, 3)
+    reduced = reduce_to(image, 9)
+    assert reduced.shape == (2, 3, 3)
+    np.testing.assert_allclose(reduced[0, 0], image[:2, :2].mean((0, 1)))
+    assert reduce_to(image, 35) is image
+    assert reduce_to(np.full((4, 4, 3), 9, np.uint8), 4).dtype == np.uint8
