@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (_add_notebook_commands, _add_data_commands, _add_photo_commands):
         add(commands)
+    _add_serve(commands)
     return parser
 
 
@@ -294,6 +295,33 @@ def _bench(_options) -> None:
     from lle_utils.bench import run_bench
 
     print(f"Record: {run_bench()}")
+
+
+# Web page
+
+
+def _add_serve(commands) -> None:
+    serve = _command(commands, "serve", _serve, "Serve a web page that brightens photos.")
+    serve.epilog = "Example: lle serve --port 8000, then open http://127.0.0.1:8000"
+    serve.add_argument("--host", default="127.0.0.1", help="0.0.0.0 for all networks (127.0.0.1)")
+    serve.add_argument("--port", type=int, default=8000, help="port to listen on (8000)")
+    serve.add_argument("--megabytes", type=float, default=25, help="largest upload (25)")
+    serve.add_argument("--megapixels", type=float, default=24, help="largest photo (24)")
+    serve.add_argument("--seconds", type=float, default=60, help="longest time for a photo (60)")
+    serve.add_argument("--waiting", type=int, default=8, help="photos that may wait (8)")
+
+
+def _serve(options) -> None:
+    try:
+        from lle_utils.web import Limits, serve
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"`lle serve` needs {error.name}: pip install 'lle-utils[serve]'."
+        ) from error
+
+    limits = Limits(options.megabytes, options.megapixels, options.seconds, options.waiting)
+    print(f"http://{options.host}:{options.port}", flush=True)
+    serve(options.host, options.port, limits)
 
 
 if __name__ == "__main__":
