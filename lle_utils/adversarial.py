@@ -90,7 +90,8 @@ class Adversaries:
             Isola et al., Image-to-Image Translation with Conditional Adversarial Networks,
             CVPR 2017, arXiv 1611.07004, equations 1 to 4 and section 3.3 (the half).
         """
-        enhanced = self.generator(low, training=True)
+        low, normal = ops.convert_to_tensor(low), ops.convert_to_tensor(normal)
+        enhanced = ops.cast(self.generator(low, training=True), "float32")
         pixel = self.pixel_loss(normal, enhanced)
         if not self.adversarial_weight:
             return {"pixel_loss": pixel, "generator_loss": self.pixel_weight * pixel}
@@ -276,8 +277,7 @@ class Watch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Draw panel and curves."""
-        for name, value in (logs or {}).items():
-            self.history.setdefault(name, []).append(value)
+        training.extend(self.history, logs or {})
         with training.averaged_weights(self.model):
             enhanced = self.enhance(self.low)
         panel = plotting.pair_grid([self.low], [self.normal], [f"epoch {epoch + 1}"], [enhanced])

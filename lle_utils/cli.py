@@ -48,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (_add_notebook_commands, _add_data_commands, _add_photo_commands):
         add(commands)
+    _add_serve(commands)
+    _add_export(commands)
     return parser
 
 
@@ -294,6 +296,68 @@ def _bench(_options) -> None:
     from lle_utils.bench import run_bench
 
     print(f"Record: {run_bench()}")
+
+
+# Web page
+
+
+def _add_serve(commands) -> None:
+    serve = _command(commands, "serve", _serve, "Serve a web page that brightens photos.")
+    serve.epilog = "Example: lle serve --port 8000, then open http://127.0.0.1:8000"
+    serve.add_argument("--host", default="127.0.0.1", help="0.0.0.0 for all networks (127.0.0.1)")
+    serve.add_argument("--port", type=int, default=8000, help="port to listen on (8000)")
+    serve.add_argument("--megabytes", type=float, default=25, help="largest upload (25)")
+    serve.add_argument("--megapixels", type=float, default=24, help="largest photo (24)")
+    serve.add_argument("--seconds", type=float, default=60, help="longest time for a photo (60)")
+    serve.add_argument("--waiting", type=int, default=8, help="photos that may wait (8)")
+
+
+def _serve(options) -> None:
+    try:
+        from lle_utils.web import Limits, serve
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"`lle serve` needs {error.name}: pip install 'lle-utils[serve]'."
+        ) from error
+
+    limits = Limits(options.megabytes, options.megapixels, options.seconds, options.waiting)
+    print(f"http://{options.host}:{options.port}", flush=True)
+    serve(options.host, options.port, limits)
+
+
+# Export
+
+
+def _add_export(commands) -> None:
+    export = _command(commands, "export", _export, "Write an enhancer for another runtime.")
+    export.epilog = "Example: lle export zero_dce --to onnx -o exported"
+    export.add_argument("name", metavar="NAME", help="a shipped enhancer, or the folder of one")
+    targets = ("onnx", "litert", "int8", "saved_model")
+    export.add_argument("--to", required=True, choices=targets, help="for which runtime")
+    export.add_argument("-o", "--output", type=Path, default=Path(), help="folder to write to (.)")
+
+
+def _export(options) -> None:
+    from lle_utils.export import export
+    from lle_utils.inference import load_enhancer
+
+    try:
+        enhancer = load_enhancer(options.name)
+        path, measured = export(enhancer, options.to, options.output)
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"`lle export` needs {error.name}: pip install 'lle-utils[export]'."
+        ) from error
+    multiple = enhancer.card["multiple"]
+    print(
+        f"{path}: {measured['bytes'] / 1e6:.2f} MB; input (1, H, W, 3) float32 in [0, 1], ", end=""
+    )
+    print(f"sides divisible by {multiple}" if multiple > 1 else "any size")
+    print(
+        f"Against Keras on {measured['data']}: largest difference {measured['difference']:.2g}, ",
+        end="",
+    )
+    print(f"PSNR {measured['psnr']:.1f} dB; PSNR lost {measured['loss']:.3f} dB")
 
 
 if __name__ == "__main__":

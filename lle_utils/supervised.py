@@ -96,8 +96,7 @@ class ValidationPsnr(keras.callbacks.Callback):
         enhance: Maps a float image ``(H, W, 3)`` in [0, 1] to one of the same shape with the
             weights of the model in training, such as `lle_utils.inference.Enhancer.enhance`.
         pairs: ``(name, low, reference)`` each, as paths or images; read once.
-        every: Measure in every such epoch, the first one and the last one; the epochs
-            between repeat the last value.
+        every: Measure in every such epoch, the first one and the last one.
     """
 
     def __init__(
@@ -112,16 +111,13 @@ class ValidationPsnr(keras.callbacks.Callback):
         self.enhance = enhance
         self.pairs = [(_image(low), _image(reference)) for _, low, reference in pairs]
         self.every = every
-        self.last: float | None = None
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Add the value to the logs of the epoch."""
-        due = (epoch + 1) % self.every == 0 or epoch + 1 == self.params["epochs"]
-        if due or self.last is None:
+        due = epoch == 0 or (epoch + 1) % self.every == 0 or epoch + 1 == self.params["epochs"]
+        if due and logs is not None:
             with training.averaged_weights(self.model):
-                self.last = self.measure()
-        if logs is not None:
-            logs["val_psnr"] = self.last
+                logs["val_psnr"] = self.measure()
 
     def measure(self) -> float:
         """Return the mean PSNR over all pairs, in dB, with the weights as they are."""

@@ -7,7 +7,7 @@ import math
 import os
 import platform
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -102,13 +102,24 @@ class Checkpoint(keras.callbacks.Callback):
         rises = self.best in logs and logs[self.best] > max(
             self.history.get(self.best, []), default=-math.inf
         )
-        for name, value in logs.items():
-            self.history.setdefault(name, []).append(value)
+        extend(self.history, logs)
         models = [*self.beside, self.model]
         if rises:  # first, so that a kill between the two repeats the epoch and this file
             with averaged_weights(self.model):
                 save_checkpoint(best_path(self.path), models, epoch + 1, self.history)
         save_checkpoint(self.path, models, epoch + 1, self.history)
+
+
+def extend(history: dict[str, list[float]], logs: Mapping[str, float]) -> None:
+    """Append the logs of an epoch to a history; a name that is not logged repeats its last value.
+
+    So a value that is measured in some epochs only has one value for every epoch, the same
+    whether or not the run was interrupted.
+    """
+    for name, values in history.items():
+        values.append(logs.get(name, values[-1]))
+    for name in [name for name in logs if name not in history]:
+        history[name] = [logs[name]]
 
 
 def best_path(checkpoint: str | os.PathLike) -> Path:

@@ -162,7 +162,9 @@ def wait_until(image, accept: Callable[[bytes], bool], what: str) -> bytes:
     pytest.fail(f"The picture {what} within {REDRAWN:.0f} s of moving the slider.")
 
 
-@pytest.mark.parametrize("address", ["00_start_here", "03_zero_dce", "04_mirnet"], indirect=True)
+@pytest.mark.parametrize(
+    "address", ["00_start_here", "03_zero_dce", "04_mirnet", "05_pix2pix"], indirect=True
+)
 def test_moving_the_slider_changes_the_picture_and_the_static_figure_shows_its_default(
     browser, address
 ):

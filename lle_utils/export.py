@@ -1,0 +1,245 @@
+"""Write an enhancer for other runtimes, and measure that it still does the same."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lle_utils.files import photo_dir
+from lle_utils.inference import Enhancer
+
+TARGETS = ("onnx", "litert", "int8", "saved_model")
+SUFFIX = {"onnx": ".onnx", "litert": ".tflite", "int8": "_int8", "saved_model": "_saved_model"}
+NETWORK, CURVES = "network.tflite", "curves.tflite"  # the two parts of an int8 export
+PHOTOS, CALIBRATION = 5, 16  # photos to compare on, and to calibrate on
+TOLERANCE = 1e-4  # largest difference of a float export
+
+
+class ExportError(ValueError):
+    """An enhancer that cannot be exported, or whose export does something else."""
+
+
+class Exported:
+    """An exported model, with the one method of a Keras model that `Enhancer` calls.
+
+    Args:
+        path: As written by `export`.
+
+    Raises:
+        FileNotFoundError: If there is nothing.
+        ExportError: If it is no export.
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        path = Path(path)
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: no such export.")
+        if path.suffix == ".onnx":
+            self.predict_on_batch = _onnx(path)
+        elif path.suffix == ".tflite":
+            self.predict_on_batch = _litert(path)
+        elif (path / NETWORK).is_file():
+            network, curves = _litert(path / NETWORK), _litert(path / CURVES)
+            self.predict_on_batch = lambda low: curves(low, network(low))
+        elif (path / "saved_model.pb").is_file():
+            self.predict_on_batch = _saved_model(path)
+        else:
+            raise ExportError(f"{path} is none of {', '.join(SUFFIX.values())}.")
+
+
+def export(enhancer: Enhancer, target: str, folder: str | os.PathLike) -> tuple[Path, dict]:
+    """Write an enhancer for another runtime and compare it with Keras before it appears.
+
+    Args:
+        enhancer: One with the single input ``low``.
+        target: One of `TARGETS`. ``int8`` quantises the network of a curve method alone and
+            applies its curves in float: `NETWORK` and `CURVES` in a folder.
+        folder: Where to.
+
+    Returns:
+        The file or folder written, and what `parity` measured.
+
+    Raises:
+        ExportError: If the target is unknown, exists, cannot be made, or differs from Keras by
+            more than `TOLERANCE` (float only).
+        ImportError: If the target needs a package that is not installed.
+    """
+    import keras
+
+    if target not in TARGETS:
+        raise ExportError(f"Unknown target {target!r}; known are {', '.join(TARGETS)}.")
+    if keras.backend.backend() != "tensorflow":
+        raise ExportError(
+            f"Exporting works under TensorFlow, not {keras.backend.backend()}: "
+            f"set KERAS_BACKEND=tensorflow and call it again."
+        )
+    if enhancer.card["inputs"] != ["low"]:
+        raise ExportError(
+            f"{enhancer.name} takes {', '.join(enhancer.card['inputs'])}; only an enhancer with "
+            "the one input low can be exported."
+        )
+    folder = Path(folder)
+    path = folder / f"{enhancer.name}{SUFFIX[target]}"
+    if path.exists():
+        raise ExportError(f"{path} exists; remove it, or choose another folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as temporary:
+        draft = Path(temporary) / path.name
+        try:
+            _write(enhancer, target, draft)
+            measured = parity(enhancer, Exported(draft))
+        except ImportError:
+            raise
+        except Exception as error:  # converters raise many kinds; all mean that it cannot be done
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ExportError(
+                f"{enhancer.name} cannot be exported to {target}: {reason}"
+            ) from error
+        if target != "int8" and measured["difference"] > TOLERANCE:
+            raise ExportError(
+                f"{enhancer.name} as {target} differs from Keras by {measured['difference']:.2g}; "
+                f"at most {TOLERANCE:g} is accepted. Nothing was written."
+            )
+        measured["bytes"] = _size(draft)
+        shutil.move(draft, path)
+    return path, measured
+
+
+def parity(enhancer: Enhancer, exported: Exported) -> dict:
+    """Compare an export with Keras on validation photos of LOL, or synthetic ones without them.
+
+    Args:
+        enhancer: The original.
+        exported: What was made of it.
+
+    Returns:
+        ``data``; ``difference``, the largest of any value; ``psnr``, of the export against
+        Keras; ``loss``, how much lower its mean PSNR against the well-lit photos is. In dB.
+    """
+    from lle_utils.metrics import psnr
+
+    other = Enhancer(exported, enhancer.card)
+    difference, error, ours, theirs = 0.0, [], [], []
+    for low, normal in _pairs("val", PHOTOS):
+        expected, got = enhancer.enhance(low), other.enhance(low)
+        difference = max(difference, float(np.abs(got - expected).max()))
+        error.append(float(np.mean((got - expected) ** 2)))
+        ours.append(psnr(expected, normal))
+        theirs.append(psnr(got, normal))
+    return {
+        "data": f"{PHOTOS} {'val pairs of LOL' if photo_dir() else 'synthetic pairs'}",
+        "difference": difference,
+        "psnr": float(-10 * np.log10(max(np.mean(error), 1e-20))),
+        "loss": float(np.mean(ours) - np.mean(theirs)),
+    }
+
+
+def _pairs(split: str, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield float pairs (low, normal): of LOL where there are photos, else synthetic."""
+    from lle_utils import data, images, synthetic
+
+    if photo_dir():
+        pairs = data.lol_pairs(split)
+        for pair in pairs[:: max(len(pairs) // count, 1)][:count]:
+            yield images.load_image(pair.low), images.load_image(pair.normal)
+        return
+    scenes = synthetic.VAL_SCENES if split == "val" else synthetic.TRAIN_SCENES
+    made = synthetic.synthetic_pairs(count, (160, 240), 0, scenes)
+    for low, normal in zip(made.low, made.normal, strict=True):
+        yield images.to_float(low), images.to_float(normal)
+
+
+def _write(enhancer: Enhancer, target: str, path: Path) -> None:
+    model, multiple = enhancer.model, enhancer.card["multiple"]
+    side = multiple * -(-96 // multiple)
+    model.predict_on_batch(np.zeros((1, side, side, 3), np.float32))  # ONNX wants it called once
+    if target == "int8":
+        _write_int8(model, side, path)
+    else:
+        formats = {"saved_model": "tf_saved_model"}
+        model.export(str(path), format=formats.get(target, target), verbose=False)
+
+
+def _write_int8(model: Any, side: int, path: Path) -> None:
+    """Quantise what estimates the curves, up to the last convolution, and keep the rest in float.
+
+    Raises:
+        ExportError: If the last convolution does not end in tanh, as that of curves does.
+    """
+    import keras
+    import tensorflow as tf
+
+    last = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)][-1]
+    if last.activation is not keras.activations.tanh:
+        raise ExportError("int8 is for the methods that estimate curves (Zero-DCE).")
+    path.mkdir()
+    keras.Model([model.input, last.output], model.output).export(
+        str(path / CURVES), format="litert", verbose=False
+    )
+    folder = path / "network"
+    keras.Model(model.input, last.output).export(str(folder), "tf_saved_model", verbose=False)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.representative_dataset = lambda: ([low[None, :side, :side]] for low in _dark())
+    (path / NETWORK).write_bytes(converter.convert())
+    shutil.rmtree(folder)
+
+
+def _dark() -> Iterator[np.ndarray]:
+    """Yield dark photos of training scenes, to calibrate on."""
+    for low, _ in _pairs("train", CALIBRATION):
+        yield low
+
+
+def _onnx(path: Path):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda low: session.run(None, {name: low})[0]
+
+
+def _saved_model(path: Path):
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(path))
+    return lambda low: loaded.serve(low).numpy()
+
+
+def _litert(path: Path):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(path), num_threads=len(os.sched_getaffinity(0)))
+    inputs = interpreter.get_input_details()
+    output = interpreter.get_output_details()[0]["index"]
+    inputs.sort(key=lambda entry: entry["shape_signature"][-1])  # the photo first, then the maps
+    if len(inputs) == 2 and inputs[0]["shape_signature"][-1] == inputs[1]["shape_signature"][-1]:
+        inputs.sort(key=lambda entry: "low" not in entry["name"])
+    shapes: list = []
+
+    def run(*arrays: np.ndarray) -> np.ndarray:
+        nonlocal shapes
+        if shapes != [array.shape for array in arrays]:
+            for entry, array in zip(inputs, arrays, strict=True):
+                interpreter.resize_tensor_input(entry["index"], array.shape)
+            interpreter.allocate_tensors()
+            shapes = [array.shape for array in arrays]
+        for entry, array in zip(inputs, arrays, strict=True):
+            interpreter.set_tensor(entry["index"], np.ascontiguousarray(array, np.float32))
+        interpreter.invoke()
+        return interpreter.get_tensor(output)
+
+    return run
+
+
+def _size(path: Path) -> int:
+    if path.is_file():
+        return path.stat().st_size
+    return sum(part.stat().st_size for part in path.rglob("*") if part.is_file())

@@ -1,0 +1,211 @@
+"""A process that enhances photos for the web page, one at a time, and can be stopped.
+
+Decoding a stranger's file and running a network on it happen in a process of their own: what
+takes too long is ended with it, and what crashes it does not crash the server.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+from io import BytesIO
+from multiprocessing.connection import Connection
+from typing import NamedTuple
+
+import numpy as np
+
+QUALITY = 95  # of a JPEG or WebP that is sent back
+
+
+class BusyError(Exception):
+    """Too many photos are waiting."""
+
+
+class TooSlowError(Exception):
+    """A photo took longer than allowed; its process was ended."""
+
+
+class CrashError(Exception):
+    """The process ended while it worked on a photo, most likely for lack of memory."""
+
+
+class Job(NamedTuple):
+    """What to do with a photo.
+
+    Attributes:
+        content: The bytes of the photo's file.
+        method: The name of an enhancer or a baseline.
+        level: How bright; 0 is the photo, 1 what the method makes of it.
+        kind: The format to answer in: ``jpeg``, ``png`` or ``webp``.
+    """
+
+    content: bytes
+    method: str
+    level: float
+    kind: str
+
+
+class Worker:
+    """A worker process behind a queue of limited length.
+
+    Args:
+        waiting: How many photos may wait while one is worked on.
+        seconds: How long one photo may take.
+        warm_up: A method to load at the start.
+    """
+
+    def __init__(self, waiting: int, seconds: float, warm_up: str) -> None:
+        self.waiting, self.seconds, self.warm_up = waiting, seconds, warm_up
+        self.restarts = 0
+        self.typical = 1.0  # seconds per photo, a moving average
+        self._places = threading.BoundedSemaphore(waiting + 1)
+        self._turn = threading.Lock()
+        self._count = 0
+        self._counting = threading.Lock()
+        self._start()
+
+    @property
+    def queued(self) -> int:
+        """The number of photos in the queue, with the one that is worked on."""
+        return self._count
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.is_alive()
+
+    def run(self, job: Job) -> bytes:
+        """Enhance one photo; wait for those that came before.
+
+        Returns:
+            The bytes of the result's file.
+
+        Raises:
+            BusyError: If the queue is full, or the turn does not come within the time limit.
+            TooSlowError: If the photo takes longer than the limit.
+            CrashError: If the process ends while it works on it.
+            ValueError: If the photo is damaged.
+        """
+        if not self._places.acquire(blocking=False):
+            raise BusyError
+        self._add(1)
+        try:
+            if not self._turn.acquire(timeout=self.seconds):
+                raise BusyError
+            try:
+                return self._ask(job)
+            finally:
+                self._turn.release()
+        finally:
+            self._add(-1)
+            self._places.release()
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.join()
+        self._pipe.close()
+
+    def _add(self, number: int) -> None:
+        with self._counting:
+            self._count += number
+
+    def _ask(self, job: Job) -> bytes:
+        started = time.monotonic()
+        try:
+            self._pipe.send(job)
+            if not self._pipe.poll(self.seconds + self._head_start()):
+                self._restart()
+                raise TooSlowError
+            good, answer = self._pipe.recv()
+        except (EOFError, OSError) as error:
+            self._restart()
+            raise CrashError from error
+        self.typical = 0.9 * self.typical + 0.1 * (time.monotonic() - started)
+        if not good:
+            raise ValueError(answer)
+        return answer
+
+    def _head_start(self) -> float:
+        """Return how many seconds a process that was just started may still need to get ready."""
+        return max(0.0, self._born + 60 - time.monotonic())
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_work, args=(theirs, self.warm_up), daemon=True)
+        self._process.start()
+        theirs.close()
+        self._born = time.monotonic()
+
+    def _restart(self) -> None:
+        self.close()
+        self.restarts += 1
+        self._start()
+
+
+def _work(pipe: Connection, warm_up: str) -> None:
+    """Answer jobs until the server goes away."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    methods: dict = {}
+    _method(methods, warm_up)
+    while True:
+        try:
+            job = pipe.recv()
+        except (EOFError, KeyboardInterrupt):
+            return
+        pipe.send(_answer(job, methods))
+
+
+def _answer(job: Job, methods: dict) -> tuple[bool, bytes | str]:
+    from lle_utils.images import decode_uint8, to_float, to_uint8
+
+    try:
+        low = to_float(decode_uint8(job.content, "The photo"))
+    except Exception as error:  # decoders raise anything at all for bytes made to confuse them
+        kind = type(error).__module__.startswith("lle_")
+        return False, str(error) if kind else "The photo is damaged or of an unusual kind."
+    enhanced = _method(methods, job.method)(low, job.level)
+    return True, _encode(to_uint8(enhanced), job.kind, _profile(job.content))
+
+
+def _method(methods: dict, name: str):
+    """Return a function of photo and level, loaded once."""
+    from lle_utils.baselines import BASELINES
+    from lle_utils.inference import load_enhancer
+
+    if name in methods:
+        return methods[name]
+    if name in BASELINES:
+        plain = BASELINES[name]
+    else:
+        enhancer = load_enhancer(name)
+        plain = enhancer.enhance
+        if "level" in enhancer.card["inputs"]:
+            methods[name] = lambda low, level: enhancer.enhance(low, level=level)
+            return methods[name]
+
+    def blend(low: np.ndarray, level: float) -> np.ndarray:
+        return np.clip(low + np.float32(level) * (plain(low) - low), 0, 1)
+
+    methods[name] = blend
+    return blend
+
+
+def _encode(image: np.ndarray, kind: str, profile: bytes | None) -> bytes:
+    from PIL import Image
+
+    file = BytesIO()
+    options = {"icc_profile": profile} if profile else {}
+    Image.fromarray(image).save(file, kind.upper(), quality=QUALITY, **options)
+    return file.getvalue()
+
+
+def _profile(content: bytes) -> bytes | None:
+    """Return the colour profile of an RGB photo; nothing else of its metadata is kept."""
+    from PIL import Image
+
+    with Image.open(BytesIO(content)) as picture:
+        return picture.info.get("icc_profile") if picture.mode in ("RGB", "RGBA") else None

@@ -1,0 +1,70 @@
+"""Exports, run in their own runtimes against Keras."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from lle_utils import cli, synthetic
+from lle_utils.export import TOLERANCE, Exported, ExportError, export
+from lle_utils.inference import Enhancer, load_enhancer
+
+pytest.importorskip("onnxruntime", reason="pip install 'lle-utils[export]'")
+pytest.importorskip("tf2onnx", reason="pip install 'lle-utils[export]'")
+pytest.importorskip("ai_edge_litert", reason="pip install 'lle-utils[export]'")
+
+
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch):
+    monkeypatch.delenv("LLE_DATA_DIR", raising=False)
+
+
+@pytest.mark.parametrize("target", ["onnx", "litert", "saved_model"])
+@pytest.mark.parametrize("name", ["zero_dce_pp", "zero_dce"])
+def test_a_float_export_gives_what_keras_gives_at_any_size(tmp_path, name, target):
+    enhancer = load_enhancer(name)
+    path, measured = export(enhancer, target, tmp_path)
+    assert measured["difference"] <= TOLERANCE
+    assert [found.name for found in tmp_path.iterdir()] == [path.name]
+    low = synthetic.synthetic_pairs(1, (75, 110), 3).low[0] / np.float32(255)
+    again = Enhancer(Exported(path), enhancer.card).enhance(low)
+    assert np.abs(again - enhancer.enhance(low)).max() <= TOLERANCE
+
+
+def test_int8_is_smaller_and_close(tmp_path):
+    enhancer = load_enhancer("zero_dce")
+    path, measured = export(enhancer, "int8", tmp_path)
+    assert measured["bytes"] < 0.5 * export(enhancer, "litert", tmp_path)[1]["bytes"]
+    assert 30 < measured["psnr"] < 80  # close, and not float in disguise
+    assert abs(measured["loss"]) < 0.5
+    low = synthetic.synthetic_pairs(1, (75, 110), 3).low[0] / np.float32(255)
+    assert Enhancer(Exported(path), enhancer.card).enhance(low).shape == low.shape
+
+
+def test_what_cannot_be_exported_says_why_and_leaves_nothing(tmp_path):
+    with pytest.raises(ExportError, match="mirnet cannot be exported to int8: int8 is for"):
+        export(load_enhancer("mirnet"), "int8", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ExportError, match="known are onnx"):
+        export(load_enhancer("zero_dce_pp"), "coreml", tmp_path)
+
+
+def test_the_command_prints_parity_and_does_not_overwrite(tmp_path, capsys):
+    words = ["export", "zero_dce_pp", "--to", "litert", "-o", str(tmp_path)]
+    assert cli.main(words) == 0
+    assert "Against Keras on 5 synthetic pairs: largest difference" in capsys.readouterr().out
+    assert cli.main(words) == 1
+    assert "exists; remove it" in capsys.readouterr().err
+
+
+def test_under_jax_the_message_says_what_to_do(tmp_path):
+    command = [sys.executable, "-m", "lle_utils.cli", "export", "zero_dce_pp", "--to", "onnx"]
+    environment = os.environ | {"KERAS_BACKEND": "jax"}
+    run = subprocess.run(
+        [*command, "-o", str(tmp_path)], env=environment, capture_output=True, text=True
+    )
+    assert run.returncode == 1
+    assert "set KERAS_BACKEND=tensorflow" in run.stderr
+    assert "Traceback" not in run.stderr

@@ -1,0 +1,320 @@
+"""The web page as `lle serve` runs it: fuzzed, documented, loaded, and used in a browser."""
+
+import io
+import shutil
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import requests
+from PIL import Image
+
+from lle_utils import images, load, synthetic
+from lle_utils.inference import load_enhancer
+
+pytest.importorskip("flask", reason="the web page needs flask: pip install 'lle-utils[serve]'")
+pytest.importorskip("waitress", reason="the web page needs waitress")
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
+
+
+@pytest.fixture(scope="module")
+def server():
+    with load.running_server("--megapixels", "4", "--megabytes", "8") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def address(server):
+    return server[0]
+
+
+@pytest.fixture(scope="module")
+def low():
+    return synthetic.synthetic_pairs(1, (75, 110), 0).low[0]
+
+
+def encoded(image, kind="PNG", **options):
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, kind, **options)
+    return file.getvalue()
+
+
+def send(address, content, query="", kind="image/png"):
+    headers = {"Content-Type": kind}
+    return requests.post(f"{address}/api/enhance{query}", content, headers=headers, timeout=60)
+
+
+def decoded(answer):
+    assert answer.status_code == 200, answer.text
+    return np.array(Image.open(io.BytesIO(answer.content)))
+
+
+def test_the_answer_is_what_the_enhancer_gives(address, low):
+    answer = decoded(send(address, encoded(low), "?method=zero_dce_pp&format=png"))
+    expected = load_enhancer("zero_dce_pp").enhance(low)
+    assert np.abs(answer.astype(int) - expected).max() <= 1
+
+
+def test_level_goes_from_the_photo_to_the_result_and_beyond(address, low):
+    photo = encoded(low)
+    zero, one, more = (
+        decoded(send(address, photo, f"?method=gamma&format=png&level={level}"))
+        for level in (0, 1, 1.5)
+    )
+    assert np.array_equal(zero, low)
+    assert zero.mean() < one.mean() < more.mean()
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_format_is_read(address, low, kind):
+    assert decoded(send(address, encoded(low, kind))).shape == low.shape
+
+
+def test_the_photo_is_turned_upright_and_keeps_its_profile_but_no_other_metadata(address, low):
+    from PIL import ImageCms
+
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "secret"
+    answer = send(address, encoded(low, "JPEG", exif=exif, icc_profile=profile))
+    picture = Image.open(io.BytesIO(answer.content))
+    assert picture.size == low.shape[:2]
+    assert picture.info["icc_profile"] == profile
+    assert b"secret" not in answer.content
+
+
+def test_limits_and_wrong_requests_are_refused_with_a_reason(address, low):
+    photo = encoded(low)
+    cases = {
+        "too many pixels": (send(address, encoded(np.zeros((2100, 2100, 3), np.uint8))), 413),
+        "too many bytes": (send(address, bytes(8_100_000)), 413),
+        "no photo": (send(address, b"hello"), 415),
+        "empty": (send(address, b""), 415),
+        "wrong type": (send(address, photo, kind="text/html"), 415),
+        "method": (send(address, photo, "?method=../../etc/passwd"), 422),
+        "level": (send(address, photo, "?level=nan"), 422),
+        "format": (send(address, photo, "?format=gif"), 422),
+        "twice": (send(address, photo, "?level=1&level=0"), 422),
+        "truncated": (send(address, photo[: len(photo) // 2]), 422),
+        "not there": (requests.get(f"{address}/../etc/passwd", timeout=9), 404),
+        "not allowed": (requests.get(f"{address}/api/enhance", timeout=9), 405),
+    }
+    for name, (answer, status) in cases.items():
+        assert answer.status_code == status, (name, answer.text)
+        assert len(answer.json()["error"]) > 10, name
+        assert "nosniff" in answer.headers["X-Content-Type-Options"], name
+
+
+def malformed(low):
+    """Yield 260 uploads that are wrong in many ways, always the same."""
+    rng = np.random.default_rng(0)
+    for kind in FORMATS:
+        good = encoded(low, kind)
+        for index in range(16):  # flipped bytes, more of them in the header
+            bad = bytearray(good)
+            stop = 64 if index % 2 else len(bad)
+            for place in rng.integers(0, stop, 1 + index):
+                bad[place] = rng.integers(256)
+            yield bytes(bad)
+        for share in np.linspace(0.01, 0.99, 14):
+            yield good[: int(share * len(good))]
+        for size in (8, 64, 1000):  # the signature, then noise
+            yield good[:12] + rng.bytes(size)
+        for start in (b"<html><script>", b"PK\3\4", b"%PDF-1.7\n", b"\x7fELF", b"GIF89a"):
+            yield start + good
+            yield good + start  # polyglots
+    for side in (20_000, 60_000, 2**31 - 1):
+        yield bomb(side, side)
+        yield bomb(side, 1)
+    yield bomb(1900, 1900)  # within the limits, but with next to no data
+    for size in range(1, 40):
+        yield rng.bytes(size)
+
+
+def bomb(width, height):
+    """Return a tiny PNG that says that it is large."""
+
+    def chunk(name, data):
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    data = zlib.compress(bytes(1000))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def test_no_malformed_upload_makes_the_server_fail(address, low):
+    statuses = {}
+    uploads = list(malformed(low))
+    assert len(uploads) >= 200
+    for content in uploads:
+        answer = send(address, content, "?method=gamma")
+        assert answer.status_code < 500, (answer.status_code, content[:80])
+        assert "Traceback" not in answer.text[:500]
+        statuses[answer.status_code] = statuses.get(answer.status_code, 0) + 1
+    assert {200, 413, 415, 422} <= set(statuses), statuses
+    assert "lle_worker_restarts_total 0" in requests.get(f"{address}/metrics", timeout=9).text
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "a\0b.png", "C:\\x.png", "%2e%2e%2fx", "é"])
+def test_names_of_files_are_nothing_to_the_server(address, low, name):
+    form = requests.post(f"{address}/api/enhance", files={name: (name, encoded(low))}, timeout=9)
+    assert form.status_code == 415
+    assert requests.get(f"{address}/{name}", timeout=9).status_code == 404
+    headers = {"Content-Type": "image/png", "X-File-Name": name.encode("unicode_escape")}
+    headers["Content-Disposition"] = b'attachment; filename="../../x.png"'
+    answer = requests.post(f"{address}/api/enhance", encoded(low), headers=headers, timeout=60)
+    assert answer.status_code == 200
+
+
+def test_what_takes_too_long_is_ended_and_the_next_photo_succeeds(low):
+    from lle_utils.workers import CrashError, Job, TooSlowError, Worker
+
+    worker = Worker(waiting=1, seconds=60, warm_up="gamma")
+    try:
+        small = Job(encoded(low), "gamma", 1.0, "png")
+        worker.run(small)
+        worker.seconds, worker._born = 0.05, 0.0
+        with pytest.raises(TooSlowError):
+            worker.run(Job(encoded(np.zeros((1500, 1500, 3), np.uint8)), "lime", 1.0, "png"))
+        worker.seconds = 60
+        assert worker.run(small).startswith(b"\x89PNG")
+        assert worker.restarts == 1
+        worker._process.kill()
+        worker._process.join()
+        with pytest.raises(CrashError):
+            worker.run(small)
+        assert worker.run(small).startswith(b"\x89PNG")
+    finally:
+        worker.close()
+
+
+def test_fifty_clients_get_photos_or_busy_and_nothing_else(server):
+    address, process = server
+    measured = load.load(address, process, clients=50, seconds=6)
+    assert measured["failures"] == []
+    assert set(measured["answers"]) == {"200", "503"}
+    assert measured["latency"]["busy"]["median"] < measured["latency"]["photo"]["median"]
+
+
+def test_the_document_and_the_server_agree(address):
+    schemathesis = pytest.importorskip("schemathesis")
+    from hypothesis import HealthCheck, Phase, given, settings
+    from hypothesis import strategies as st
+
+    sizes = st.integers(1, 40)
+    photos = st.builds(
+        lambda h, w, v: encoded(np.full((h, w, 3), v, np.uint8)), sizes, sizes, st.integers(0, 255)
+    )
+    for kind in ("jpeg", "png", "webp"):
+        schemathesis.openapi.media_type(f"image/{kind}", photos)
+    schema = schemathesis.openapi.from_url(f"{address}/openapi.json")
+    calls = []
+    for result in schema.get_all_operations():
+        operation = result.ok()
+        modes = list(schemathesis.GenerationMode)
+        for mode in modes if operation.method == "post" else modes[:1]:  # GETs take nothing wrong
+            cases = operation.as_strategy(generation_mode=mode)
+
+            @given(case=cases)
+            @settings(
+                max_examples=30,
+                deadline=None,
+                database=None,
+                derandomize=True,
+                phases=[Phase.generate],
+                suppress_health_check=list(HealthCheck),
+            )
+            def agree(case):
+                calls.append(case.call_and_validate().status_code)
+
+            agree()
+    assert len(calls) >= 60
+    assert {200, 422} <= set(calls)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("no chromium: apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("size", [(1280, 900), (390, 844)], ids=["desktop", "phone"])
+def test_the_page_enhances_wipes_and_downloads(address, browser, tmp_path, size):
+    width, height = size
+    dark = synthetic.synthetic_pairs(1, (900, 1400), 0).low[0]
+    photo = tmp_path / "night.png"
+    photo.write_bytes(encoded(dark))
+    phone = width < 500
+    page = browser.new_page(
+        viewport={"width": width, "height": height}, has_touch=phone, is_mobile=phone
+    )
+    errors, hosts = [], set()
+    page.on(
+        "console", lambda message: errors.append(message.text) if message.type == "error" else 0
+    )
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", lambda request: hosts.add(request.url.split("/")[2]))
+    page.goto(address)
+    page.set_input_files("#file", photo)
+    page.wait_for_selector("#result", state="visible", timeout=60_000)
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= width, "the page scrolls sideways"
+    page.screenshot(path=tmp_path / "page.png", full_page=True)
+    box = page.locator("#stage").bounding_box()
+    x, y = box["x"], box["y"] + box["height"] / 2
+
+    page.mouse.click(x + 0.75 * box["width"], y)  # the line goes where one presses
+    line = page.evaluate("parseFloat(document.getElementById('line').style.left)")
+    assert line == pytest.approx(75, abs=2)
+    shot = np.array(Image.open(io.BytesIO(page.locator("#stage").screenshot())).convert("RGB"))
+    left, right = np.array_split(shot[40:-40], [int(0.75 * shot.shape[1])], axis=1)
+    assert right[:, 5:].mean() > 1.5 * left[:, :-5].mean()
+
+    page.select_option("#method", "auto_gamma")
+    page.locator("#level").fill("0.5")
+    page.locator("#level").dispatch_event("change")
+    page.wait_for_selector("#status:empty", state="attached", timeout=60_000)
+    assert page.inner_text("#shown") == "0.50"
+    with page.expect_download(timeout=60_000) as caught:
+        page.click("#download")
+    assert caught.value.suggested_filename == "night_enhanced.png"
+    result = images.read_uint8(caught.value.path())
+    assert result.shape == dark.shape
+    assert result.mean() > 1.2 * dark.mean()
+    assert errors == []
+    assert {host for host in hosts if host} == {address.split("/")[2]}
+    page.close()
+
+
+@pytest.mark.browser
+def test_the_page_takes_dropped_and_pasted_photos_and_says_what_is_wrong(address, browser, low):
+    page = browser.new_page()
+    page.goto(address)
+    give = """([bytes, type, kind]) => {
+        const data = new DataTransfer();
+        data.items.add(new File([new Uint8Array(bytes)], "night.png", {type}));
+        const init = {bubbles: true, dataTransfer: data, clipboardData: data};
+        document.dispatchEvent(
+            kind === "drop" ? new DragEvent("drop", init) : new ClipboardEvent("paste", init));
+    }"""
+    page.evaluate(give, [list(b"hello"), "text/plain", "drop"])
+    page.wait_for_selector("#status.bad")
+    assert "cannot be read" in page.inner_text("#status")
+    for kind in ("drop", "paste"):
+        page.evaluate("document.getElementById('result').hidden = true")
+        page.evaluate(give, [list(encoded(low)), "image/png", kind])
+        page.wait_for_selector("#result", state="visible", timeout=60_000)
+    page.close()
