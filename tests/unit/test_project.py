@@ -20,7 +20,7 @@ from lle_utils.files import project_root
 ROOT = project_root()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # These compute with Keras as soon as they are imported; all others stay quick to import.
-HEAVY = {"layers", "losses", "streams", "supervised", "training"}
+HEAVY = {"adversarial", "layers", "losses", "streams", "supervised", "training"}
 TEXT = {".py", ".md", ".toml", ".yml", ".yaml", ".cff", ".json", ".ipynb", ".lock", ".txt", ""}
 
 
