@@ -67,12 +67,33 @@ def voila(name: str, folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def served(command: list[str], folder: Path) -> Iterator[str]:
+def jupyterlab(name: str, folder: Path) -> Iterator[str]:
+    """Serve a notebook in JupyterLab, with settings of its own, and yield its address."""
+    notebook = prepared(name, folder)
+    settings = folder / "settings" / "@jupyterlab" / "notebook-extension"
+    settings.mkdir(parents=True)
+    # Otherwise cells out of sight are taken off the page.
+    (settings / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')
+    own = {
+        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+        "JUPYTER_CONFIG_DIR": str(folder / "config"),
+    }
+    command = ["jupyterlab", "--IdentityProvider.token=", "--ServerApp.ip=127.0.0.1"]
+    command += ["--allow-root", f"--ServerApp.root_dir={folder}"]
+    with served(command, folder, own) as address:
+        yield f"{address}lab/tree/{notebook.name}"
+
+
+@contextmanager
+def served(
+    command: list[str], folder: Path, variables: dict[str, str] | None = None
+) -> Iterator[str]:
     """Run ``python -m`` a server on a free port; its output goes to ``server.log``."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"}
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"} | (variables or {})
     environment.pop("MPLBACKEND", None)
     with open(folder / "server.log", "w") as log:
         server = subprocess.Popen(
@@ -112,16 +133,42 @@ def wait_for_server(port: int, server: subprocess.Popen, log: Path) -> None:
     raise AssertionError(f"The server did not start:\n{log.read_text()}")
 
 
-def open_page(browser, address: str, complaints: list[str]):
-    """Open the notebook, cut off from every other host, and wait for its first picture."""
+def new_page(browser, address: str, complaints: list[str]):
+    """Open an empty page, cut off from every other host, that collects errors."""
     page = browser.new_page(viewport={"width": 1200, "height": 1400})
+    host = "/".join(address.split("/")[:3]) + "/"
     # Templates ask for fonts and the like elsewhere; an empty answer stands for no network.
-    page.route(lambda url: not url.startswith(address), lambda route: route.fulfill(body=""))
+    page.route(lambda url: not url.startswith(host), lambda route: route.fulfill(body=""))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    return page
+
+
+def open_page(browser, address: str, complaints: list[str]):
+    """Open a notebook in Voila and wait for its first picture."""
+    page = new_page(browser, address, complaints)
     page.goto(address, timeout=READY * 1000, wait_until="commit")
     page.locator("img.lle-image").first.wait_for(timeout=READY * 1000)
     page.wait_for_load_state("load")
+    return page
+
+
+def run_in_lab(browser, address: str, complaints: list[str]):
+    """Open a notebook in JupyterLab, run all cells and wait until the last has run."""
+    page = new_page(browser, address, complaints)
+    page.goto(address, timeout=READY * 1000)
+    indicator = page.locator(".jp-Notebook-ExecutionIndicator")
+    page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for(timeout=60_000)
+    dialog = page.locator(".jp-Dialog .jp-mod-accept")  # asks for a kernel, now and then
+    page.add_locator_handler(dialog, lambda: dialog.click())
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    last = page.locator(".jp-CodeCell").last
+    deadline = time.monotonic() + READY
+    while not last.locator(".jp-OutputArea-output").count():
+        assert time.monotonic() < deadline, "the notebook did not finish"
+        indicator.hover()  # an action, which also answers a dialog
+        page.wait_for_timeout(500)
     return page
 
 
