@@ -239,3 +239,43 @@ def pad_to_multiple(image: np.ndarray, multiple: int) -> np.ndarray:
     if not any(after for _, after in pad):
         return image
     return np.pad(image, pad, mode="reflect")
+
+
+def join_pair(low: np.ndarray, normal: np.ndarray) -> np.ndarray:
+    """Put a pair side by side, dark photo first, as many pix2pix data sets store it.
+
+    Args:
+        low, normal: uint8 or float images ``(H, W, 3)`` of one shape and type.
+
+    Returns:
+        One image ``(H, 2*W, 3)``; `save_image` writes it and `split_pair` takes it apart.
+
+    Raises:
+        ImageError: If shapes or types differ.
+    """
+    if low.shape != normal.shape or low.dtype != normal.dtype or low.ndim != 3:
+        raise ImageError(
+            f"low is {low.dtype} {low.shape}, normal is {normal.dtype} {normal.shape}; expected "
+            "two images (H, W, 3) of one shape and type."
+        )
+    return np.concatenate([low, normal], axis=1)
+
+
+def split_pair(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Take a side-by-side pair apart.
+
+    Args:
+        image: The pair ``(H, 2*W, 3)``, such as 256x512, dark photo on the left.
+
+    Returns:
+        The two halves ``(H, W, 3)``, as views.
+
+    Raises:
+        ImageError: If the width is odd or this is not an image.
+    """
+    if image.ndim != 3 or image.shape[1] % 2 or 0 in image.shape:
+        raise ImageError(
+            f"image has shape {image.shape}; expected (H, 2*W, 3): two photos side by side."
+        )
+    half = image.shape[1] // 2
+    return image[:, :half], image[:, half:]

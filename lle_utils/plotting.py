@@ -73,10 +73,15 @@ class NotebookFigure(Figure):
     def _ipython_display_(self) -> None:
         from IPython.display import Image, display
 
-        buffer = BytesIO()
-        self.savefig(buffer, format="png")
-        plt.close(self)
-        display(Image(data=buffer.getvalue(), format="png"))
+        display(Image(data=png(self), format="png"))
+
+
+def png(figure: Figure) -> bytes:
+    """Render a figure as PNG and close it."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png")
+    plt.close(figure)
+    return buffer.getvalue()
 
 
 @_house_style()

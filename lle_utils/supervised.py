@@ -12,10 +12,40 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from lle_utils import training
-from lle_utils.images import load_image, to_float
+from lle_utils import synthetic, training
+from lle_utils.data import lol_pairs
+from lle_utils.images import load_image, read_uint8, to_float
 from lle_utils.metrics import psnr
 from lle_utils.streams import PairStream, Photos
+
+
+def load_pairs(source: str, split: str, seed: int = 0) -> list[tuple]:
+    """Load the pairs that the notebooks train on or judge by.
+
+    Args:
+        source: ``"lol"``, or ``"synthetic"`` for pairs of the synthetic camera: 24 of 192x192
+            pixels for training and 4 of 160x240, of other scenes, for validation.
+        split: ``"train"`` or ``"val"``; the two share no scene.
+        seed: Decides the synthetic pairs.
+
+    Returns:
+        ``(name, low, normal)`` each, uint8 of shape ``(H, W, 3)``.
+
+    Raises:
+        ValueError: For another source or split.
+        FileNotFoundError: If LOL is not there; the message says how to get it.
+    """
+    if source not in ("lol", "synthetic") or split not in ("train", "val"):
+        raise ValueError(
+            f"source is {source!r}, split is {split!r}; expected lol or synthetic, train or val."
+        )
+    if source == "lol":
+        return [(p.name, read_uint8(p.low), read_uint8(p.normal)) for p in lol_pairs(split)]
+    train = split == "train"
+    scenes = synthetic.TRAIN_SCENES if train else synthetic.VAL_SCENES
+    count, side = (24, (192, 192)) if train else (4, (160, 240))
+    pairs = synthetic.synthetic_pairs(count, side, seed if train else seed + 1, scenes)
+    return list(zip(pairs.names, pairs.low, pairs.normal, strict=True))
 
 
 def make_optimizer(
@@ -25,6 +55,7 @@ def make_optimizer(
     ema: float | None = None,
     clip: float = 1.0,
     final: float = 1e-6,
+    beta_1: float = 0.9,
 ) -> keras.optimizers.Adam:
     """Make the Adam optimizer of image restoration: warm-up, cosine, clipping, averaging.
 
@@ -37,6 +68,7 @@ def make_optimizer(
             leaves in the model is the average.
         clip: Largest norm of all gradients together.
         final: The rate at the end.
+        beta_1: Momentum of the gradient; adversarial training takes 0.5.
 
     Returns:
         An optimizer for one model.
@@ -54,7 +86,7 @@ def make_optimizer(
         warmup_steps=warmup,
     )
     average = {} if ema is None else {"use_ema": True, "ema_momentum": ema}
-    return keras.optimizers.Adam(rate, global_clipnorm=clip, **average)
+    return keras.optimizers.Adam(rate, beta_1, global_clipnorm=clip, **average)
 
 
 class ValidationPsnr(keras.callbacks.Callback):

@@ -71,6 +71,7 @@ class Checkpoint(keras.callbacks.Callback):
         history: Values of earlier epochs, extended in place.
         best: Name of a logged value, larger being better. Whenever it rises, the state with
             the averaged weights is saved to `best_path` as well.
+        beside: Further compiled models that are saved along, before the one in training.
     """
 
     def __init__(
@@ -78,11 +79,13 @@ class Checkpoint(keras.callbacks.Callback):
         path: str | os.PathLike,
         history: dict[str, list[float]],
         best: str | None = None,
+        beside: Sequence[keras.Model] = (),
     ) -> None:
         super().__init__()
         self.path = Path(path)
         self.history = history
         self.best = best
+        self.beside = beside
         self.stopped = False
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -101,10 +104,11 @@ class Checkpoint(keras.callbacks.Callback):
         )
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)
+        models = [*self.beside, self.model]
         if rises:  # first, so that a kill between the two repeats the epoch and this file
             with averaged_weights(self.model):
-                save_checkpoint(best_path(self.path), self.model, epoch + 1, self.history)
-        save_checkpoint(self.path, self.model, epoch + 1, self.history)
+                save_checkpoint(best_path(self.path), models, epoch + 1, self.history)
+        save_checkpoint(self.path, models, epoch + 1, self.history)
 
 
 def best_path(checkpoint: str | os.PathLike) -> Path:
@@ -124,7 +128,7 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
         model: Compiled model.
     """
     weights = [np.array(variable) for variable in model.trainable_variables]
-    _use_average(model)
+    use_average(model)
     try:
         yield
     finally:
@@ -132,7 +136,8 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
             variable.assign(value)
 
 
-def _use_average(model: keras.Model) -> None:
+def use_average(model: keras.Model) -> None:
+    """Replace the weights of a compiled model by their moving average, if one is kept."""
     model.optimizer.build(model.trainable_variables)
     model.optimizer.finalize_variable_values(model.trainable_variables)
     for variable in model.trainable_variables:
@@ -141,13 +146,17 @@ def _use_average(model: keras.Model) -> None:
 
 
 def save_checkpoint(
-    path: str | os.PathLike, model: keras.Model, epoch: int, history: dict[str, list[float]]
+    path: str | os.PathLike,
+    model: keras.Model | Sequence[keras.Model],
+    epoch: int,
+    history: dict[str, list[float]],
 ) -> None:
     """Write all that an exact resume needs to one ``.npz`` (no pickle).
 
     Args:
         path: File ending in ``.npz``.
-        model: Compiled model; its variables and those of its optimizer are saved in order.
+        model: Compiled model, or several; the variables of each and those of its optimizer
+            are saved in order.
         epoch: Number of finished epochs.
         history: One list of values per logged name.
     """
@@ -158,12 +167,14 @@ def save_checkpoint(
         np.savez(file, meta=np.array(meta), **arrays)
 
 
-def load_checkpoint(path: str | os.PathLike, model: keras.Model) -> tuple[int, dict]:
-    """Put a checkpoint back into a compiled model.
+def load_checkpoint(
+    path: str | os.PathLike, model: keras.Model | Sequence[keras.Model]
+) -> tuple[int, dict]:
+    """Put a checkpoint back into a compiled model, or several.
 
     Args:
         path: File written by `save_checkpoint`.
-        model: A model built and compiled like the one that was saved.
+        model: A model built and compiled like the one that was saved, or several.
 
     Returns:
         The number of finished epochs and the history.
@@ -191,7 +202,9 @@ def load_checkpoint(path: str | os.PathLike, model: keras.Model) -> tuple[int, d
     return int(meta["epoch"]), meta["history"]
 
 
-def _all_variables(model: keras.Model) -> list:
+def _all_variables(model: keras.Model | Sequence[keras.Model]) -> list:
+    if not isinstance(model, keras.Model):
+        return [variable for one in model for variable in _all_variables(one)]
     model.optimizer.build(model.trainable_variables)
     metrics = {id(variable) for variable in model.metrics_variables}
     kept = [variable for variable in model.variables if id(variable) not in metrics]
@@ -247,7 +260,7 @@ def fit(
         )
     if keeper.stopped and Path(checkpoint).exists():
         load_checkpoint(checkpoint, model)
-    _use_average(model)
+    use_average(model)
     return history
 
 

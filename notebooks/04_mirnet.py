@@ -109,21 +109,8 @@ output_dir = ""  # where results go; empty: runs/04_mirnet in the project
 # a good photo is, this network is shown it. We take pairs of the synthetic camera, or those of
 # LOL, and keep some scenes for judging that training never sees.
 
-
 # %%
-def load_pairs(source: str, split: str, seed: int):
-    """Return (name, low, normal) uint8 triples of the training or the validation scenes."""
-    if source == "lol":
-        pairs = data.lol_pairs(split)
-        return [(p.name, images.read_uint8(p.low), images.read_uint8(p.normal)) for p in pairs]
-    train = split == "train"
-    scenes = synthetic.TRAIN_SCENES if train else synthetic.VAL_SCENES
-    count, side = (24, (192, 192)) if train else (4, (160, 240))
-    pairs = synthetic.synthetic_pairs(count, side, seed if train else seed + 1, scenes)
-    return list(zip(pairs.names, pairs.low, pairs.normal, strict=True))
-
-
-train_pairs, val_pairs = (load_pairs(source, split, seed) for split in ("train", "val"))
+train_pairs, val_pairs = (supervised.load_pairs(source, split, seed) for split in ("train", "val"))
 first = train_pairs[0][1]
 print(f"{len(train_pairs)} pairs for training, {len(val_pairs)} for validation; ", end="")
 print(f"{first.dtype} {first.shape}, from {first.min()} to {first.max()}")

@@ -1,0 +1,807 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # pix2pix: a second network decides what looks real
+#
+# You will build a U-Net that enhances and a PatchGAN that judges, train them against each other,
+# and measure what the judge adds, what it costs, and what it makes up.
+
+# %% [markdown] tags=["badges"]
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/low-light-notebooks/blob/main/notebooks/05_pix2pix.ipynb)
+
+# %% tags=["setup"]
+import os
+import subprocess
+import sys
+
+if "google.colab" in sys.modules:  # elsewhere the package is installed already
+    project = "/content/low-light-notebooks"
+    address = "https://github.com/OWNER/low-light-notebooks"
+    if not os.path.isdir(project):
+        subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project], check=True)
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", project], check=True)
+    os.chdir(f"{project}/notebooks")
+
+# %% [markdown]
+# ## What you will learn
+#
+# - how a U-Net carries a photo through a bottleneck without losing its detail;
+# - what a discriminator sees, and why it judges patches and not photos;
+# - how to train two networks at once without freezing either;
+# - what λ, the weight of the pixel loss, trades against what;
+# - how to find detail that was invented, and the pattern that a transposed convolution leaves.
+#
+# You should have read `02_metrics`; `04_mirnet` explains the schedule and the averaged weights.
+# With the synthetic sample the notebook takes about a minute on two processor cores; settings
+# for LOL are in `profiles/`.
+#
+# **References.** Isola et al., *Image-to-Image Translation with Conditional Adversarial
+# Networks*, CVPR 2017, arXiv 1611.07004; Odena et al., *Deconvolution and Checkerboard
+# Artifacts*, Distill 2016.
+
+# %%
+import os
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+from IPython.display import Markdown
+from keras import layers, ops
+from scipy import ndimage
+
+from lle_utils import (
+    adversarial,
+    baselines,
+    data,
+    files,
+    images,
+    plotting,
+    results,
+    supervised,
+    synthetic,
+    training,
+    widgets,
+)
+from lle_utils.inference import Enhancer, load_enhancer, multiply_adds, save_enhancer
+from lle_utils.losses import ms_ssim_loss
+
+# %% [markdown]
+# The next cell holds everything there is to set. The rates, the momentum and λ are those of a
+# well-known project that trained pix2pix on LOL; the paper has 2e-4 for both rates and λ = 100.
+# Only widths and lengths are small, so that a processor trains it while you watch.
+
+# %% tags=["parameters"]
+source = "synthetic"  # or "lol": the pairs of LOL
+width = 16  # channels after the first convolution; the paper has 64
+levels = 5  # halvings; the paper has 8, for photos of 256x256
+norm = "instance"  # or "batch" as in the paper, or "none"
+grow = "transpose"  # how the decoder enlarges: "transpose" as in the paper, or "resize"
+dropout = 0.5  # in the three lowest levels of the decoder, in training only
+judge_width = 16  # channels of the discriminator; the paper has 64
+lambdas = [10, 115]  # weights of the pixel loss to compare; the first project has 115
+warm_stages = [[12, 64, 8]]  # epochs, crop and batch size with the pixel loss alone
+stages = [[4, 64, 8]]  # then the same with the discriminator
+steps = 20  # training steps per epoch
+warmup = 10  # steps in which the learning rate of the first part rises
+warm_rate = 2e-3  # learning rate of the first part
+learning_rate = 1e-4  # of the generator against the discriminator
+judge_rate = 5e-5  # of the discriminator
+ssim_weight = 0.0  # weight of the structural similarity beside the absolute difference
+ema = 0.9  # momentum of the averaged weights; 0 for none
+precision = "float32"  # or "mixed_float16", "mixed_bfloat16" on a GPU that has them
+validate_every = 2  # epochs between two measurements on validation photos
+keep = 8  # saved epochs to keep on disk for each λ
+seed = 0
+deterministic = False  # bit-identical repeats, at some cost in speed
+output_dir = ""  # where results go; empty: runs/05_pix2pix in the project
+
+# %% [markdown]
+# ## Data: pairs, and pairs side by side
+#
+# As in `04_mirnet` we take pairs, of the synthetic camera or of LOL, and judge by scenes that
+# training never sees. The example that we look at throughout is synthetic in any case.
+
+# %%
+train_pairs, val_pairs = (supervised.load_pairs(source, split, seed) for split in ("train", "val"))
+sample = synthetic.synthetic_pairs(1, (160, 240), seed + 1, synthetic.VAL_SCENES)
+low, normal = (images.to_float(side[0]) for side in (sample.low, sample.normal))
+print(f"{len(train_pairs)} pairs for training, {len(val_pairs)} for validation")
+
+# %% [markdown]
+# Data sets for pix2pix often keep a pair in one file, side by side: 256×512 for photos of
+# 256×256. `join_pair` makes such a picture and `split_pair` takes it apart.
+
+# %%
+folder = Path(output_dir) if output_dir else files.project_root() / "runs" / "05_pix2pix"
+pair_file = images.save_image(folder / "pair.png", images.join_pair(low, normal))
+left, right = images.split_pair(images.load_image(pair_file))
+print(f"{pair_file.name}: {images.load_image(pair_file).shape}, halves {left.shape}")
+plotting.show_images({"low | normal": images.load_image(pair_file)})
+
+# %% [markdown]
+# ## The generator: a U-Net
+#
+# Each level of the **encoder** halves height and width with a strided 4×4 convolution. What is
+# left at the bottom is small and sees the whole photo. Each level of the **decoder** doubles
+# them again and gets the encoder's features of that size beside its own: a *skip connection*.
+# Brightness is decided at the bottom, detail comes through the skips.
+#
+# Weights start from a normal distribution of deviation 0.02. The network computes in [-1, 1]; its
+# first and last layer convert, so that the rest of the suite need not know.
+#
+# **Normalisation.** The paper normalises each channel over the batch. With one photo per batch,
+# as it trains and tests, that is the same as normalising over the photo alone, which is what
+# `"instance"` does, whatever the batch. The first and the last convolution have none; nor has
+# the bottom with `"instance"`, where a single pixel would be normalised to zero.
+
+
+# %%
+def convolution(filters, size=4, strides=1, transposed=False, bias=False):
+    """Return a convolution as the paper starts it."""
+    kind = layers.Conv2DTranspose if transposed else layers.Conv2D
+    start = keras.initializers.RandomNormal(0.0, 0.02)
+    return kind(filters, size, strides, padding="same", use_bias=bias, kernel_initializer=start)
+
+
+def normalization(norm):
+    """Return a layer that normalises channels over the batch, over each photo, or not."""
+    kinds = {
+        "batch": layers.BatchNormalization,
+        "instance": lambda: layers.GroupNormalization(-1, epsilon=1e-5),
+        "none": layers.Identity,
+    }
+    return kinds[norm]()
+
+
+def leaky():
+    """Return the activation of encoder and discriminator; Keras' default slope is 0.3."""
+    return layers.LeakyReLU(negative_slope=0.2)
+
+
+# %% [markdown]
+# One level of the encoder on our photo, with weights of chance:
+
+
+# %%
+def shown(features, count=3):
+    """Return the first channels of features (1, H, W, C) as maps."""
+    return list(np.moveaxis(ops.convert_to_numpy(features)[0, ..., :count], -1, 0))
+
+
+def encode(x, filters, norm, bias=False):
+    """Halve height and width."""
+    return leaky()(normalization(norm)(convolution(filters, strides=2, bias=bias)(x)))
+
+
+halved = encode(low[None], 16, "instance")
+print(low[None].shape, "->", halved.shape)
+plotting.show_images(shown(halved), titles=[f"feature {n + 1}" for n in range(3)])
+
+# %% [markdown]
+# The decoder has two ways of enlarging. The paper's is the *transposed* convolution; the other
+# repeats pixels and then convolves. A later section shows the difference.
+
+
+# %%
+def enlarge(x, filters, grow, bias=False):
+    """Double height and width."""
+    if grow == "transpose":
+        return convolution(filters, strides=2, transposed=True, bias=bias)(x)
+    return convolution(filters, size=3, bias=bias)(layers.UpSampling2D()(x))
+
+
+def decode(x, skip, filters, norm, grow, dropout=0.0, bias=False):
+    """Double height and width and join the features of the encoder."""
+    x = normalization(norm)(enlarge(x, filters, grow, bias))
+    x = layers.ReLU()(layers.Dropout(dropout)(x) if dropout else x)
+    return layers.Concatenate()([x, skip])
+
+
+doubled = decode(encode(halved, 32, "instance"), halved, 16, "instance", "transpose")
+print(halved.shape, "->", doubled.shape)
+
+# %% [markdown]
+# Channels double from level to level, up to eight times the first. At the paper's size, with
+# batch normalisation, our count is that of the published network to the last digit.
+
+
+# %%
+def unet(width=64, levels=8, norm="batch", grow="transpose", dropout=0.5):
+    """Build the generator: ``low`` (N, H, W, 3), sides multiples of 2**levels, to the same."""
+    low = keras.Input((None, None, 3), name="low")
+    bias = norm == "none"  # a normalised channel has no use for one
+    filters = [width * min(2**level, 8) for level in range(levels)]
+    x, skips = layers.Rescaling(2.0, -1.0)(low), []
+    for level in range(levels):
+        bare = level == 0 or (level == levels - 1 and norm == "instance")
+        x = encode(x, filters[level], "none" if bare else norm, bias)
+        skips.append(x)
+    for level in reversed(range(levels - 1)):
+        share = dropout if levels - 2 - level < 3 else 0
+        x = decode(x, skips[level], filters[level], norm, grow, share, bias)
+    x = ops.tanh(enlarge(x, 3, grow, bias=True))
+    return keras.Model(low, layers.Rescaling(0.5, 0.5, dtype="float32")(x), name="pix2pix")
+
+
+def describe(network, multiple):
+    """Print parameters and multiply-adds for a photo of 256x256."""
+    cost = multiply_adds(network, multiple) / 1e9
+    print(f"{network.name}, {network.count_params():,} parameters, {cost:.2f} G multiply-adds")
+
+
+published = unet()
+describe(published, 256)
+assert published.count_params() == 54_425_859
+
+# %% [markdown]
+# Eight halvings ask for photos of 256×256. Ours may have fewer; any photo is padded by the loader
+# to a multiple of `2**levels` and the result cropped. What do its levels see?
+
+# %%
+training.set_seed(seed, deterministic)
+keras.config.set_dtype_policy(precision)
+generator = unet(width, levels, norm, grow, dropout)
+keras.config.set_dtype_policy("float32")
+describe(generator, 2**levels)
+
+# %%
+encoder = [layer.output for layer in generator.layers if isinstance(layer, layers.LeakyReLU)]
+padded = images.pad_to_multiple(low, 2**levels)
+seen = keras.Model(generator.input, encoder)(padded[None])
+plotting.show_images({f"level {n + 1}": shown(f, 1)[0] for n, f in enumerate(seen)})
+
+# %% [markdown]
+# ## The discriminator: a judge of patches
+#
+# The discriminator gets the dark photo and a bright one and answers with a *map* of logits:
+# above zero for "this is the real photo". Each logit sees 70×70 pixels only. Whether a
+# whole photo has the right brightness is left to the pixel loss; the judge is there for what a
+# pixel loss cannot judge, texture and sharpness.
+
+
+# %%
+def patch_gan(width=64, norm="batch"):
+    """Build the discriminator: ``[low, bright]`` (N, H, W, 3) to logits, one per patch."""
+    low, bright = (keras.Input((None, None, 3), name=name) for name in ("low", "bright"))
+    x = layers.Rescaling(2.0, -1.0)(layers.Concatenate()([low, bright]))
+    x = encode(x, width, "none")
+    x = encode(encode(x, 2 * width, norm), 4 * width, norm)
+    for filters in (8 * width, 1):
+        start = keras.initializers.RandomNormal(0.0, 0.02)
+        last = filters == 1
+        x = layers.ZeroPadding2D()(x)
+        x = layers.Conv2D(filters, 4, use_bias=last, kernel_initializer=start)(x)
+        x = x if last else leaky()(normalization(norm)(x))
+    return keras.Model([low, bright], x, name="patch_gan")
+
+
+judge = patch_gan()
+assert judge.count_params() == 2_770_433
+answer = judge([np.zeros((1, 256, 256, 3))] * 2)
+print(f"{judge.count_params():,} parameters; 256x256 in, {answer.shape} out")
+
+# %% [markdown]
+# Is it really 70? Ask the gradient: which pixels can change the logit in the middle?
+
+
+# %%
+def receptive_field(judge, side=256):
+    """Return the map of pixels (side, side) that the middle logit depends on."""
+    rng = np.random.default_rng(0)
+    low, bright = (ops.convert_to_tensor(rng.random((1, side, side, 3), "float32")) for _ in "ab")
+    middle = judge([low, bright])
+    middle = middle.shape[1] // 2
+
+    def logit(bright):
+        return judge([low, bright])[0, middle, middle, 0]
+
+    return np.abs(gradient(logit, bright)[0]).sum(axis=-1)
+
+
+def gradient(function, x):
+    """Return the gradient of a scalar function at ``x`` under either backend."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return np.asarray(jax.grad(function)(x))
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = function(x)
+    return tape.gradient(value, x).numpy()
+
+
+field = receptive_field(patch_gan(8, "none"))
+rows, columns = np.nonzero(field)
+print(f"{np.ptp(rows) + 1}x{np.ptp(columns) + 1} pixels")
+plotting.show_images({"strength of influence": np.sqrt(field)})
+
+# %% [markdown]
+# The probe has no normalisation: instance normalisation computes its mean over the whole photo,
+# so with it each logit depends a little on every pixel.
+#
+# ## Two losses, two networks
+#
+# With $D$ for the discriminator, $G$ for the generator, and $H$ for the cross-entropy with a
+# label:
+#
+# $$ L_D = \tfrac12\left[H(1, D(x, y)) + H(0, D(x, G(x)))\right], \qquad
+#    L_G = H(1, D(x, G(x))) + \lambda\,\mathrm{mean}\,|y - G(x)| $$
+#
+# The discriminator wants to tell the two apart; the generator wants to be mistaken for real, and
+# to be near the pair. The papers' λ belongs to images in [-1, 1], where differences are twice
+# ours; `pixel_loss` therefore doubles them. What the versions that people train have in common,
+# and what not:
+#
+# | | paper | TensorFlow tutorial | LOL project |
+# |---|---|---|---|
+# | λ | 100 | 100 | 115 |
+# | rates of G and D | 2e-4, 2e-4 | 2e-4, 2e-4 | 1e-4, 5e-5 |
+# | L_D halved | yes | no | yes |
+# | slope of the activation | 0.2 | 0.3 | not stated |
+# | length | 200 epochs | 40,000 steps | 150 epochs |
+# | test data | apart | apart | scenes of the training data |
+
+
+# %%
+def pixel_loss(normal, enhanced):
+    """Return the mean absolute difference on the scale [-1, 1], plus weighted SSIM."""
+    loss = 2 * ops.mean(ops.abs(normal - enhanced))
+    if ssim_weight:
+        loss += 2 * ssim_weight * ms_ssim_loss(normal, enhanced, 1)
+    return loss
+
+
+for logit in (-4.0, 0.0, 4.0):
+    real, fake = (float(adversarial.cross_entropy(label, logit)) for label in (1.0, 0.0))
+    print(f"logit {logit:+.0f}: {real:.3f} if it should be real, {fake:.3f} if not")
+
+# %% [markdown]
+# A judge that knows nothing says 0 to everything and pays ln 2, about 0.693, per answer. When its
+# loss is far below, it is winning.
+#
+# ## One step of both
+#
+# Many programs train the two in turn and *freeze* one network while the other moves, which went
+# wrong when Keras changed what freezing means (`06_resnet_gan` shows how). There is no need for
+# it: a gradient is taken for chosen variables. `Adversaries.step` enhances the batch once, has
+# both photos judged, and takes from that the gradients of $L_D$ for the discriminator's weights
+# and of $L_G$ for the generator's. Each has its own Adam, with a short memory of 0.5.
+
+
+# %%
+def adversaries(generator, pixel_weight, rates, total, adversarial_weight=1.0):
+    """Join a generator with a new discriminator for training."""
+    keras.config.set_dtype_policy(precision)
+    judge = patch_gan(judge_width, norm)
+    keras.config.set_dtype_policy("float32")
+    alone = not adversarial_weight
+    optimizers = (
+        supervised.make_optimizer(
+            rate, total, warmup if alone else 0, average, beta_1=0.9 if alone else 0.5
+        )
+        for rate, average in zip(rates, (ema or None, None), strict=True)
+    )
+    return adversarial.Adversaries(
+        generator, judge, *optimizers, pixel_loss, pixel_weight, adversarial_weight
+    )
+
+
+def batch(pairs, count, crop):
+    """Return a batch of crops, low and normal."""
+    _, dark, bright = zip(*pairs, strict=True)
+    return supervised.PairStream(dark, bright, crop, count, seed)[0]
+
+
+# %%
+def change(network, before):
+    """Return how far the trainable weights of a network moved."""
+    return sum(
+        float(np.abs(ops.convert_to_numpy(v) - old).sum())
+        for v, old in zip(network.trainable_variables, before, strict=True)
+    )
+
+
+small = adversaries(unet(8, 3, norm), 100.0, (1e-4, 1e-4), 10)
+dark, bright = batch(train_pairs, 2, 32)
+for update in ("discriminator", "generator"):
+    before = [[ops.convert_to_numpy(v) for v in n.trainable_variables] for n in small.networks]
+    small.step(dark, bright, [update])
+    moved = [change(n, b) for n, b in zip(small.networks, before, strict=True)]
+    print(f"step of the {update:13}: discriminator moved {moved[0]:.3f}, generator {moved[1]:.3f}")
+
+# %% [markdown]
+# ## Training, first part: the pixel loss alone
+#
+# A judge is of no use while the generator paints grey fog. We train with the pixel loss first,
+# at a rate that suits it, and let the judge in afterwards. (The paper starts with both at once;
+# with `warm_stages = []` so do we.) It also makes the comparison fair: every λ starts from the
+# same weights.
+
+
+# %%
+def viewer(network):
+    """Return a network in training as an enhancer, to see its results on whole photos."""
+    model = keras.Model(network.input, network.output)
+    model.compile(**training.compile_options())
+    return Enhancer(model, {"multiple": 2**levels, "halo": None})
+
+
+def train(players, stages, path, *callbacks):
+    """Train with validation on whole photos; return the history."""
+    _, dark, bright = zip(*train_pairs, strict=True)
+    see = viewer(players.generator).enhance
+    watchers = [
+        supervised.ValidationPsnr(see, val_pairs, validate_every),
+        adversarial.Watch(see, low, normal, path.parent / "panels"),
+        *callbacks,
+    ]
+    return adversarial.fit(players, dark, bright, stages, steps, path, seed, watchers)
+
+
+def length(stages):
+    """Return the training steps of all stages."""
+    return steps * sum(epochs for epochs, *_ in stages)
+
+
+# %% [markdown]
+# Training shows a bar, and after every epoch the losses so far and the example. What it will cost
+# is measured before it starts, with the pixel loss, which takes most of the time.
+
+# %%
+biggest = max([*warm_stages, *stages], key=lambda stage: stage[1] ** 2 * stage[2])
+trial = keras.models.clone_model(generator)
+trial.compile("adam", pixel_loss, **training.compile_options())
+total = length(warm_stages) + len(lambdas) * length(stages)
+plan = supervised.estimate_training(trial, biggest[1], biggest[2], total)
+
+# %%
+if warm_stages:
+    warm = adversaries(generator, 100.0, (warm_rate, judge_rate), length(warm_stages), 0)
+    path = folder / "warm" / "checkpoint.npz"
+    history = train(warm, warm_stages, path)
+    training.load_checkpoint(training.best_path(path), list(warm.networks))
+    print(f"best PSNR {max(history['val_psnr']):.2f} dB in {len(history['val_psnr'])} epochs")
+
+# %% [markdown]
+# ## Training, second part: the judge comes in
+#
+# The same generator goes on in several ways: with the pixel loss alone, as the control, and
+# against a discriminator with each λ. All have the same number of further steps, the same batches
+# and the same rates, and are compared after the last one: choosing the epoch by PSNR would prefer
+# those that the judge has touched least.
+
+
+# %%
+def go_on(pixel_weight, adversarial_weight):
+    """Train a copy of the generator further; return the players and the history."""
+    name = f"lambda_{pixel_weight}" if adversarial_weight else "pixel"
+    keras.config.set_dtype_policy(precision)
+    copy = unet(width, levels, norm, grow, dropout)
+    keras.config.set_dtype_policy("float32")
+    copy.set_weights(generator.get_weights())
+    rates = (learning_rate, judge_rate)
+    players = adversaries(copy, float(pixel_weight), rates, length(stages), adversarial_weight)
+    path = folder / name / "checkpoint.npz"
+    return players, train(players, stages, path, adversarial.KeepModels(folder / name, keep))
+
+
+# %%
+started = time.time()
+runs = {"pixel loss alone": go_on(lambdas[-1], 0.0)}
+runs |= {f"λ = {weight}": go_on(weight, 1.0) for weight in lambdas}
+print(f"{len(runs)} runs of {length(stages)} steps in {time.time() - started:.0f} s")
+
+# %% [markdown]
+# The losses of both networks with the last λ. A discriminator loss that stays between 0 and 0.69
+# and an adversarial loss that does not run away are signs of a fair game; the pixel loss is on
+# the scale [-1, 1].
+
+# %%
+players, history = runs[f"λ = {lambdas[-1]}"]
+plotting.loss_curves(history)
+
+# %%
+viewers = {name: viewer(p.generator) for name, (p, _) in runs.items()}
+shown_runs = {name: enhancer.enhance(low) for name, enhancer in viewers.items()}
+plotting.show_images({"low": low, "normal": normal, **shown_runs})
+
+# %% [markdown]
+# What does the judge think of them? Above zero is "real".
+
+# %%
+padded_low, padded_normal = (
+    ops.convert_to_tensor(images.pad_to_multiple(image, 2**levels)[None]) for image in (low, normal)
+)
+opinions = {"of the real photo": padded_normal, "of ours": players.generator(padded_low)}
+plotting.show_images(
+    {k: shown(players.discriminator([padded_low, image]), 1)[0] for k, image in opinions.items()}
+)
+
+# %% [markdown]
+# ## What the judge adds, and what it costs
+#
+# All runs on validation photos, whole and blind, each number with a 95 % interval. *Sharpness* is
+# the energy of fine detail (what a Gaussian of 1.5 pixels removes) as a share of that in the real
+# photo; *true detail* is how well this fine detail correlates with that of the real photo. A
+# method that invents texture has much of the first and little of the second.
+
+
+# %%
+def fine_detail(image):
+    """Return what a Gaussian of 1.5 pixels takes away from the brightness."""
+    grey = image.mean(axis=-1)
+    return grey - ndimage.gaussian_filter(grey, 1.5)
+
+
+def detail(enhanced, normal):
+    """Return sharpness and true detail of an enhanced photo, see above."""
+    ours, real = fine_detail(enhanced), fine_detail(normal)
+    return float(np.std(ours) / np.std(real)), float(np.corrcoef(ours.ravel(), real.ravel())[0, 1])
+
+
+# %%
+methods = {"auto_gamma": baselines.auto_gamma}
+methods |= {name: enhancer.enhance for name, enhancer in viewers.items()}
+names = [name for name, *_ in val_pairs]
+scenes = data.scene_map() if source == "lol" else {name: name.split("-")[0] for name in names}
+records = [
+    results.evaluate(name, method, val_pairs, data=f"{source}, val", scenes=scenes)
+    for name, method in methods.items()
+]
+results.save_records("05_pix2pix", records, folder)
+Markdown(results.table(records))
+
+# %% [markdown]
+# Invented detail hides where the photo shows nothing, so we also look at the darkest window.
+
+
+# %%
+def darkest_window(photo, height=64, width=96):
+    """Return the slices of the darkest window of a photo."""
+    means = ndimage.uniform_filter(photo.mean(axis=-1), (height, width), mode="reflect")
+    inside = means[height // 2 : -height // 2 + 1, width // 2 : -width // 2 + 1]
+    top, left = np.unravel_index(np.argmin(inside), inside.shape)
+    return np.s_[top : top + height, left : left + width]
+
+
+def details(method, pair):
+    """Return sharpness, true detail, and true detail in the darkest window for one pair."""
+    photo, truth = (images.to_float(image) for image in pair[1:])
+    window, enhanced = darkest_window(photo), method(photo)
+    return [*detail(enhanced, truth), detail(enhanced[window], truth[window])[1]]
+
+
+# %%
+head = "| method | sharpness | true detail | in the darkest window |\n|---|---:|---:|---:|"
+means = {name: np.mean([details(m, p) for p in val_pairs], 0) for name, m in methods.items()}
+rows = [f"| {name} | " + " | ".join(f"{v:.2f}" for v in row) + " |" for name, row in means.items()]
+Markdown("\n".join([head, *rows]))
+
+# %% [markdown]
+# The darkest window of the first validation photo, four times as bright as it is, then what each
+# run makes of it, and the truth. Compare structures, not brightness.
+
+# %%
+photo, truth = (images.to_float(image) for image in val_pairs[0][1:])
+window = darkest_window(photo)
+crops = {"low, brightened": np.clip(photo[window] * 4, 0, 1)}
+crops |= {name: method(photo)[window] for name, method in methods.items() if name in runs}
+plotting.show_images({**crops, "normal": truth[window]})
+
+# %% [markdown]
+# ## The pattern of a transposed convolution
+#
+# A transposed convolution spreads each pixel over 4×4 others with a stride of 2, and neighbouring
+# outputs are made by different weights of the kernel. Unless these agree, an even grey surface
+# comes out as a fine checkerboard. We paint one: every photo below is flat. The spectrum tells
+# how much of the deviation repeats with every second pixel.
+
+
+# %%
+def checkerboard(image):
+    """Return the share of a picture's variation that repeats with every second pixel."""
+    grey = image.mean(axis=-1)
+    grey = grey[: len(grey) // 2 * 2, : grey.shape[1] // 2 * 2]
+    power = np.abs(np.fft.fft2(grey - grey.mean())) ** 2
+    middle = power.shape[0] // 2, power.shape[1] // 2
+    peaks = power[middle[0], 0] + power[0, middle[1]] + power[middle]
+    return float(peaks / max(power.sum(), 1e-12))
+
+
+def flat_output(grow):
+    """Enhance a flat photo with an untrained U-Net; return the inner part of the result."""
+    keras.utils.set_random_seed(seed)
+    flat = np.full((1, 128, 128, 3), 0.2, "float32")
+    return ops.convert_to_numpy(unet(16, 3, "none", grow)(flat))[0, 32:96, 32:96]
+
+
+# %%
+surfaces = {grow: flat_output(grow) for grow in ("transpose", "resize")}
+for name, surface in surfaces.items():
+    print(
+        f"{name:10} deviation {surface.std():.1e}, every second pixel {checkerboard(surface):.3f}"
+    )
+plotting.show_images({k: s.mean(axis=-1)[:24, :24] for k, s in surfaces.items()})
+
+# %% [markdown]
+# Training can make the weights agree, and the pixel loss wants it to. The same measure on the
+# trained networks, in a smooth part of the example, the real photo beside it:
+
+# %%
+smooth = np.s_[8:72, 8:72]
+for name, image in {**shown_runs, "normal": normal}.items():
+    print(f"{name:18} every second pixel {checkerboard(image[smooth]):.1e}")
+
+# %% [markdown]
+# ## Try it: epochs and λ
+#
+# The saved epochs of each run, on the example. Watch when detail appears, and when it changes
+# without coming nearer to the truth. The picture below is the starting point of the sliders.
+
+# %%
+folders = {f"λ = {weight}": folder / f"lambda_{weight}" for weight in lambdas}
+folders = {"pixel loss alone": folder / "pixel", **folders}
+saved = {name: list(adversarial.saved_epochs(path).values()) for name, path in folders.items()}
+views: dict = {}
+
+
+def render(run, epoch):
+    """Enhance the example with a saved epoch of a run."""
+    path = saved[run][min(epoch, len(saved[run])) - 1]
+    if path not in views:
+        views[path] = viewer(keras.saving.load_model(path, compile=False)).enhance(low)
+    return views[path]
+
+
+last = max(len(paths) for paths in saved.values())
+sliders = {"run": list(saved), "epoch": (1, last, 1, last)}
+widgets.image_slider(render, **sliders)
+
+# %%
+widgets.static(render, **sliders)
+
+# %% [markdown]
+# ## From network to enhancer
+#
+# The enhancer is the generator of the last λ, its averaged weights, in 32 bits. Without dropout and
+# with normalisation over the photo, if any, the same photo always gives the same result; the
+# paper keeps both random and says so. The discriminator has done its work and is left behind.
+
+# %%
+final = unet(width, levels, norm, grow, dropout)
+final.set_weights(players.generator.get_weights())
+facts = {"data": source, "split": "train", "pairs": len(train_pairs), "seed": seed}
+facts |= {"width": width, "levels": levels, "norm": norm, "grow": grow, "dropout": dropout}
+facts |= {"judge_width": judge_width, "pixel_weight": lambdas[-1], "ssim_weight": ssim_weight}
+facts |= {"warm_stages": warm_stages, "stages": stages, "steps": steps, "ema": ema}
+facts |= {"warm_rate": warm_rate, "learning_rate": learning_rate, "judge_rate": judge_rate}
+facts |= {"hardware": f"{os.cpu_count()} CPU cores", "precision": precision}
+
+# %%
+LICENCES = {
+    "synthetic": "photos of scikit-image's wheel, each free to use",
+    "lol": "LOL v1: licence not stated",
+}
+card = {"name": "pix2pix", "method": "pix2pix", "inputs": ["low"], "multiple": 2**levels}
+card |= {"halo": None, "training": facts, "licence": LICENCES[source]}
+trained = load_enhancer(save_enhancer(final, folder / "pix2pix", card))
+again = [trained.enhance(low) for _ in range(2)]
+print("the same twice:", np.array_equal(*again))
+
+# %% [markdown]
+# Does the brightness of the result follow that of the photo? The same scene, taken with half and
+# with a quarter of the light:
+
+# %%
+probe = {f"{share:.2f} of the light": low * np.float32(share) for share in (1.0, 0.5, 0.25)}
+for name, photo in probe.items():
+    print(f"{name}: mean {photo.mean():.3f} -> {trained.enhance(photo).mean():.3f}")
+
+# %% [markdown]
+# ## Where it fails
+#
+# **A photo that needs nothing.** The generator has only seen dark photos and does to a good one
+# what it does to all. **Other noise, other light.** Beyond its training it repeats what it
+# knows. **Below the noise** it paints plausible texture, and nothing in the picture says which.
+
+# %%
+good = images.to_float(synthetic.scenes()["coffee"])[::2, ::2]
+night = synthetic.darken(good, 0, synthetic.Camera(exposure=0.01))
+pictures = {"well exposed": good, "and enhanced": trained.enhance(good)}
+pictures |= {"a hundredth of the light": night, "enhanced": trained.enhance(night)}
+plotting.show_images(pictures, columns=2)
+
+# %% [markdown]
+# ## Exercises
+#
+# **1.** The tutorial does not halve $L_D$. How much does that change a step of Adam? (*Hint:* train
+# two equal judges for one step, one of them with a doubled loss.)
+#
+# <details><summary>Solution</summary>Nothing to speak of. Adam divides the gradient by its own
+# size, so a factor cancels; with clipping or plain gradient descent it would not.</details>
+
+
+# %% tags=["solution"]
+def judge_after_a_step(factor):
+    """Train a small judge for one step of Adam, its loss times a factor; return the move."""
+    keras.utils.set_random_seed(seed)
+    judge = patch_gan(8, "none")
+    before = judge.get_weights()
+    judge.compile(
+        keras.optimizers.Adam(1e-3, beta_1=0.5),
+        lambda y, logits: factor * adversarial.cross_entropy(1.0, logits),
+        **training.compile_options(),
+    )
+    judge.train_on_batch([dark, bright], np.ones((len(dark), 1)))
+    return np.concatenate(
+        [(a - b).ravel() for a, b in zip(judge.get_weights(), before, strict=True)]
+    )
+
+
+half, full = (judge_after_a_step(factor) for factor in (0.5, 1.0))
+print(f"largest move {np.abs(full).max():.1e}, largest difference {np.abs(full - half).max():.1e}")
+
+# %% [markdown]
+# **2.** Keep dropout on when enhancing, as the paper does, and enhance the example eight times. How
+# much do the results differ from pixel to pixel?
+#
+# <details><summary>Solution</summary>Call the network with `training=True`. The deviation is small
+# beside the error: the network has learnt to ignore most of the noise, as the paper
+# reports too.</details>
+
+# %% tags=["solution"]
+random = unet(width, levels, "none" if norm == "none" else "instance", grow, 0.5)
+random.set_weights(final.get_weights())
+several = [ops.convert_to_numpy(random(padded[None], training=True))[0] for _ in range(8)]
+print(f"deviation between runs {np.std(several, axis=0).mean():.4f}, ", end="")
+print(f"mean error {np.abs(again[0] - normal).mean():.4f}")
+
+# %% [markdown]
+# **3.** How large is the receptive field of a judge with one level less? Build it and probe.
+#
+# <details><summary>Solution</summary>34×34: from the last layer backwards the field grows as
+# (n − 1) · stride + 4, with strides 1, 1, 2, 2.</details>
+
+
+# %% tags=["solution"]
+def smaller_judge(width=8):
+    """Build a discriminator with two strided levels."""
+    low, bright = (keras.Input((None, None, 3)) for _ in range(2))
+    x = encode(encode(layers.Concatenate()([low, bright]), width, "none"), width, "none")
+    x = leaky()(layers.Conv2D(width, 4)(x))
+    return keras.Model([low, bright], layers.Conv2D(1, 4)(x))
+
+
+side = np.ptp(np.nonzero(receptive_field(smaller_judge()))[0]) + 1
+expected = 1
+for stride in (1, 1, 2, 2):
+    expected = (expected - 1) * stride + 4
+print(f"measured {side}, by the formula {expected}")
+
+# %% [markdown]
+# ## What was learnt
+#
+# - A U-Net decides brightness at its bottom and takes detail from its skips.
+# - A discriminator of patches judges texture; the pixel loss keeps brightness and place.
+# - Gradients for chosen variables train two networks without freezing any.
+# - The judge makes photos sharper at the price of PSNR, and part of that detail is invented.
+# - Transposed convolutions leave a grid unless training removes it: measure, do not trust.
+#
+# The next notebook takes another generator apart, and shows how such training breaks.
+
+# %%
+print(training.versions())

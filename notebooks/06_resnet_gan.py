@@ -1,0 +1,783 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # A ResNet-generator GAN, taken apart and repaired
+#
+# You will rebuild a GAN as a well-known project coded it, find out by measuring why it cannot work,
+# repair it part by part, and train the result.
+
+# %% [markdown] tags=["badges"]
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/low-light-notebooks/blob/main/notebooks/06_resnet_gan.ipynb)
+
+# %% tags=["setup"]
+import os
+import subprocess
+import sys
+
+if "google.colab" in sys.modules:  # elsewhere the package is installed already
+    project = "/content/low-light-notebooks"
+    address = "https://github.com/OWNER/low-light-notebooks"
+    if not os.path.isdir(project):
+        subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project], check=True)
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", project], check=True)
+    os.chdir(f"{project}/notebooks")
+
+# %% [markdown]
+# ## What you will learn
+#
+# - what happens to brightness when an output is normalised;
+# - how batch normalisation lets one photo change another, and what it does at test time;
+# - what a residual block adds, and what concatenating costs instead;
+# - how freezing layers in Keras 3 stopped a network from ever learning;
+# - what training against a discriminator gives over the pixel loss alone.
+#
+# You should have read `05_pix2pix`, whose trainer is used again. With the synthetic sample the
+# notebook takes about a minute on two processor cores; settings for LOL are in `profiles/`.
+#
+# **References.** Isola et al., *Image-to-Image Translation with Conditional Adversarial
+# Networks*, CVPR 2017, arXiv 1611.07004; Johnson et al., *Perceptual Losses for Real-Time Style
+# Transfer*, ECCV 2016, arXiv 1603.08155 (the generator with residual blocks); Ulyanov et al.,
+# *Instance Normalization*, arXiv 1607.08022.
+
+# %%
+import os
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+from IPython.display import Markdown
+from keras import layers, ops
+
+from lle_utils import (
+    adversarial,
+    baselines,
+    data,
+    files,
+    images,
+    packs,
+    plotting,
+    results,
+    supervised,
+    synthetic,
+    training,
+    widgets,
+)
+from lle_utils.inference import Enhancer, load_enhancer, multiply_adds, save_enhancer
+from lle_utils.losses import ms_ssim_loss
+from lle_utils.metrics import psnr
+
+# %% [markdown]
+# The next cell holds everything there is to set. λ, the rates and the momentum are the project's;
+# it trains batches of 12 for 100 epochs. Widths and lengths are small, so that a processor
+# trains the networks while you watch.
+
+# %% tags=["parameters"]
+source = "synthetic"  # or "lol": the pairs of LOL
+width = 8  # channels after the first convolution; the project has 64
+blocks = 3  # residual blocks; the project has 6
+judge_width = 8  # channels of the discriminator; the project has 64
+pixel_weight = 100  # λ, the weight of the pixel loss
+warm_stages = [[8, 64, 4]]  # epochs, crop and batch size with the pixel loss alone
+stages = [[2, 64, 4]]  # then the same with the discriminator
+steps = 20  # training steps per epoch
+warmup = 10  # steps in which the learning rate of the first part rises
+warm_rate = 2e-3  # learning rate of the first part
+learning_rate = 2e-4  # of both networks when they play against each other
+ssim_weight = 0.0  # weight of the structural similarity beside the absolute difference
+ema = 0.9  # momentum of the averaged weights; 0 for none
+precision = "float32"  # or "mixed_float16", "mixed_bfloat16" on a GPU that has them
+validate_every = 2  # epochs between two measurements on validation photos
+keep = 8  # saved epochs to keep on disk for each run
+seed = 0
+deterministic = False  # bit-identical repeats, at some cost in speed
+output_dir = ""  # where results go; empty: runs/06_resnet_gan in the project
+
+# %% [markdown]
+# ## Data: from folders of PNG files to one file
+#
+# The project keeps its pairs in the folders `ground_truth` and `low`, and packs them into one
+# `.npz`, each photo *resized* to 256×256 in floating point. Four photos in that layout:
+
+# %%
+folder = Path(output_dir) if output_dir else files.project_root() / "runs" / "06_resnet_gan"
+made = synthetic.synthetic_pairs(4, (160, 240), seed, synthetic.TRAIN_SCENES)
+for kind, photos in {"low": made.low, "ground_truth": made.normal}.items():
+    for name, photo in zip(made.names, photos, strict=True):
+        images.save_image(folder / "photos" / kind / f"{name}.png", photo)
+pairs = data.find_pairs(*data.paired_folders(folder / "photos"))
+print([pair.name for pair in pairs])
+
+# %% [markdown]
+# `pack_pairs` (`lle data pack` on the command line) does both: `size` resizes as the project does,
+# `crop` cuts. Resizing a photo of 3:2 to a square squeezes it, and averages noise that the network
+# will meet again at full size; cropping keeps pixels as they are.
+
+# %%
+resized = packs.open_pack(packs.pack_pairs(pairs, folder / "resized.npz", size=(256, 256)))
+cropped = packs.open_pack(packs.pack_pairs(pairs, folder / "cropped.npz", crop=(160, 160)))
+for pack in (resized, cropped):
+    print(
+        f"{pack.path.name}: {pack.low.dtype} {pack.low.shape}, {pack.path.stat().st_size:,} bytes"
+    )
+plotting.show_images({p.path.stem: images.to_float(p.normal[0]) for p in (resized, cropped)})
+
+# %% [markdown]
+# Training and validation take the pairs that `04_mirnet` and `05_pix2pix` use.
+
+# %%
+train_pairs, val_pairs = (supervised.load_pairs(source, split, seed) for split in ("train", "val"))
+sample = synthetic.synthetic_pairs(1, (160, 240), seed + 1, synthetic.VAL_SCENES)
+low, normal = (images.to_float(side[0]) for side in (sample.low, sample.normal))
+print(f"{len(train_pairs)} pairs for training, {len(val_pairs)} for validation")
+plotting.show_images({"low": low, "normal": normal})
+
+# %% [markdown]
+# ## The generator as it was coded
+#
+# Down twice, six blocks, up twice, with a skip connection at each size. Every normalisation takes
+# its statistics from the batch at hand, at test time too, and dropout never stops. `norm_of` is
+# handed down, so that we can change it later.
+
+
+# %%
+def convolution(filters, size=3, strides=1):
+    """Return a convolution as the project starts it."""
+    start = keras.initializers.RandomNormal(0.0, 0.02)
+    return layers.Conv2D(filters, size, strides, padding="same", kernel_initializer=start)
+
+
+def batch_norm(x):
+    """Normalise each channel over the batch at hand, in training and at test time."""
+    return layers.BatchNormalization()(x, training=True)
+
+
+def instance_norm(x):
+    """Normalise each channel over each photo alone."""
+    return layers.GroupNormalization(-1, epsilon=1e-5)(x)
+
+
+def leaky(x):
+    """Apply the activation of all layers."""
+    return layers.LeakyReLU(negative_slope=0.2)(x)
+
+
+# %% [markdown]
+# The blocks are called residual, but instead of *adding* their input they *concatenate* it. The
+# features grow from block to block, and with them the weights of the next.
+
+
+# %%
+def concat_block(x, filters, norm_of):
+    """Apply two convolutions and put the result beside the input."""
+    y = leaky(norm_of(convolution(filters)(x)))
+    return layers.Concatenate()([norm_of(convolution(filters)(y)), x])
+
+
+def coded_up(x, skip, filters, norm_of):
+    """Enlarge as the project does: repeat pixels, 1x1 convolution, dropout that never stops."""
+    x = convolution(filters, 1)(layers.UpSampling2D()(x))
+    x = layers.Dropout(0.5)(x, training=True)
+    return leaky(norm_of(layers.Concatenate()([x, skip])))
+
+
+def as_coded(width=64, blocks=6, norm_of=batch_norm, last_norm=batch_norm):
+    """Build the generator of the project: ``low`` to the same, sides multiples of 4."""
+    low = keras.Input((None, None, 3), name="low")
+    full = leaky(norm_of(convolution(width, 7)(layers.Rescaling(2.0, -1.0)(low))))
+    half = leaky(norm_of(convolution(2 * width, 3, 2)(full)))
+    x = leaky(norm_of(convolution(4 * width, 3, 2)(half)))
+    for _ in range(blocks):
+        x = concat_block(x, 4 * width, norm_of)
+    x = coded_up(x, half, 2 * width, norm_of)
+    x = coded_up(x, full, width, norm_of)
+    x = layers.Activation("tanh")(last_norm(convolution(3, 7)(x)))
+    return keras.Model(low, layers.Rescaling(0.5, 0.5)(x), name="as_coded")
+
+
+# %%
+def describe(network):
+    """Print parameters and multiply-adds for a photo of 256x256."""
+    cost = multiply_adds(network, 4) / 1e9
+    print(f"{network.name}, {network.count_params():,} parameters, {cost:.1f} G multiply-adds")
+
+
+published = as_coded()
+describe(published)
+assert published.count_params() == 16_587_215
+
+# %% [markdown]
+# ## First finding: the brightness is gone
+#
+# The last thing before the tanh is a batch normalisation. It gives each colour channel a mean and
+# a spread that are *weights of the network*, whatever comes in. We look at what arrives at the
+# tanh, for a photo and for the same photo with a quarter of the light; then the same without that
+# last normalisation, and without any.
+
+
+# %%
+def run(network, photo):
+    """Return the output of a network for one photo whose sides divide by 4."""
+    return ops.convert_to_numpy(network(ops.convert_to_tensor(photo[None])))[0]
+
+
+def before_tanh(network, photo):
+    """Return mean and spread of what arrives at the tanh, over pixels and channels."""
+    (tanh,) = (layer for layer in network.layers if isinstance(layer, layers.Activation))
+    arrived = run(keras.Model(network.input, tanh.input), photo)
+    return float(arrived.mean()), float(arrived.std(axis=(0, 1)).mean())
+
+
+def nothing(x):
+    """Return the features as they are, for a place without normalisation."""
+    return x
+
+
+def quarter(photo):
+    """Return the photo with a quarter of the light."""
+    return photo * np.float32(0.25)
+
+
+# %%
+training.set_seed(seed, deterministic)
+variants = {"as coded": as_coded(8, 2), "no norm before tanh": as_coded(8, 2, last_norm=nothing)}
+variants["no norm at all"] = as_coded(8, 2, nothing, nothing)
+for name, network in variants.items():
+    lights = (before_tanh(network, photo) for photo in (normal, quarter(normal)))
+    print(
+        f"{name:20}" + ", a quarter of the light: ".join(f"{m:+.4f} ± {d:.4f}" for m, d in lights)
+    )
+
+# %% [markdown]
+# As coded, mean and spread are 0 and 1 whatever the light, and training cannot change that: it can
+# choose other numbers, but not let them follow the photo. (What is left is the shape of the
+# histogram, which the tanh bends.) Without the last normalisation alone
+# little is won: multiply a photo by a constant, and the normalised convolutions before it hardly
+# notice. Brightness needs a way through the whole network.
+#
+# ## Second finding: photos that change each other
+#
+# With statistics of the batch, the result for a photo depends on its company. The example alone,
+# with three copies of itself, and with three other photos:
+
+
+# %%
+def in_company(network, photo, others):
+    """Return the result for a photo that shares its batch with others."""
+    together = ops.convert_to_tensor(np.stack([photo, *others]))
+    return ops.convert_to_numpy(network(together))[0]
+
+
+others = [images.to_float(photo) for photo in made.normal[1:]]
+plain = {"batch": as_coded(8, 2), "instance": as_coded(8, 2, instance_norm, instance_norm)}
+for name, network in plain.items():
+    keras.utils.set_random_seed(seed)
+    alone = in_company(network, low, [])
+    keras.utils.set_random_seed(seed)
+    again = in_company(network, low, [])
+    change = np.abs(in_company(network, low, others) - alone).mean()
+    print(f"{name:9} twice the same {np.abs(again - alone).mean():.4f}, in company {change:.4f}")
+
+# %% [markdown]
+# Even alone the result is not the same twice: dropout is still on. Instance normalisation removes
+# the influence of the company; what is left in its row is dropout too.
+#
+# ## Third finding: what concatenation costs
+#
+# A residual block that adds keeps the number of channels. The same generator with blocks that
+# add, as in the drawing of the project's own README:
+
+
+# %%
+def add_block(x, filters, norm_of):
+    """Apply two convolutions and add the result to the input."""
+    y = leaky(norm_of(convolution(filters)(x)))
+    return layers.Add()([x, norm_of(convolution(filters)(y))])
+
+
+# %% [markdown]
+# ## The generator, repaired
+#
+# - blocks **add**;
+# - **instance** normalisation, but none after the first convolution and none before the tanh, and
+#   the first features reach the last convolution by a skip: brightness has a way through;
+# - enlarging repeats pixels and convolves with **3×3**: a 1×1 convolution of repeated pixels leaves
+#   blocks of 2×2;
+# - **no dropout**: the same photo gives the same result.
+
+
+# %%
+def up(x, skip, filters):
+    """Double height and width, then join the features of that size."""
+    x = leaky(instance_norm(convolution(filters)(layers.UpSampling2D()(x))))
+    return layers.Concatenate()([x, skip])
+
+
+def resnet(width=64, blocks=6):
+    """Build the repaired generator: ``low`` to the same, sides multiples of 4."""
+    low = keras.Input((None, None, 3), name="low")
+    full = leaky(convolution(width, 7)(layers.Rescaling(2.0, -1.0)(low)))
+    half = leaky(instance_norm(convolution(2 * width, 3, 2)(full)))
+    x = leaky(instance_norm(convolution(4 * width, 3, 2)(half)))
+    for _ in range(blocks):
+        x = add_block(x, 4 * width, instance_norm)
+    x = up(up(x, half, 2 * width), full, width)
+    x = layers.Activation("tanh")(convolution(3, 7)(x))
+    return keras.Model(low, layers.Rescaling(0.5, 0.5, dtype="float32")(x), name="resnet_gan")
+
+
+# %%
+for network in (published, resnet()):
+    describe(network)
+repaired = resnet(8, 2)
+lights = (before_tanh(repaired, photo) for photo in (normal, quarter(normal)))
+print(", a quarter of the light: ".join(f"{m:+.4f} ± {d:.4f}" for m, d in lights))
+print("the same twice:", np.array_equal(*(run(repaired, low) for _ in range(2))))
+
+# %% [markdown]
+# What do its blocks see? One feature before the blocks and after each, untrained:
+
+# %%
+sums = [layer for layer in repaired.layers if isinstance(layer, layers.Add)]
+look = keras.Model(repaired.input, [sums[0].input[0], *(layer.output for layer in sums)])
+seen = [ops.convert_to_numpy(f)[0, ..., 0] for f in look(ops.convert_to_tensor(low[None]))]
+plotting.show_images({"before": seen[0], "after block 1": seen[1], "after block 2": seen[2]})
+
+# %% [markdown]
+# ## The discriminator
+#
+# As coded it ends in a sigmoid, and its loss is computed from probabilities. Ours puts out logits
+# and normalises over each photo; otherwise it is the same: 16×16 answers for 256×256.
+
+
+# %%
+def strided_judge(width=64, norm_of=batch_norm, activation="sigmoid"):
+    """Build the discriminator: ``[low, bright]`` to one answer for every 16x16 pixels."""
+    low, bright = (keras.Input((None, None, 3), name=name) for name in ("low", "bright"))
+    x = layers.Rescaling(2.0, -1.0)(layers.Concatenate()([low, bright]))
+    for number, (filters, strides) in enumerate([(1, 2), (2, 2), (4, 2), (8, 2), (8, 1)]):
+        x = convolution(filters * width, 4, strides)(x)
+        x = leaky(norm_of(x) if number else x)
+    x = layers.Activation(activation)(convolution(1, 4)(x))
+    return keras.Model([low, bright], x, name="judge")
+
+
+judge = strided_judge()
+assert judge.count_params() == 6_968_257
+answers = judge([np.zeros((1, 256, 256, 3), "float32")] * 2)
+print(f"{judge.count_params():,} parameters, answers {answers.shape}")
+
+# %% [markdown]
+# Why logits? A judge that is sure gives probabilities that round to 0 or 1. The loss of a wrong
+# answer then stops growing, and its gradient is zero: nothing can be learnt from it.
+
+# %%
+logits = np.array([5.0, 15.0, 25.0], "float32")
+probabilities = 1 / (1 + np.exp(-logits))
+clipped = np.clip(probabilities, 1e-7, 1 - 1e-7)
+for logit, p in zip(logits, clipped, strict=True):
+    right = float(adversarial.cross_entropy(0.0, np.array([logit])))
+    print(f"sure of {logit:2.0f}: {-np.log(1 - p):.2f} from probabilities, {right:.2f} from logits")
+
+# %% [markdown]
+# ## Fourth finding: frozen for ever
+#
+# The project trains its two networks with a recipe from the days of Keras 2: compile the
+# discriminator; then set its layers to `trainable = False` and compile generator and discriminator
+# as one model. Keras 2 remembered, for the discriminator alone, how it was when compiled.
+# Keras 3 looks at the flag when it trains. We follow the recipe and train the discriminator on
+# one batch, then do one step of ours.
+
+
+# %%
+def batch(count, crop):
+    """Return a batch of training crops, low and normal."""
+    _, dark, bright = zip(*train_pairs, strict=True)
+    return supervised.PairStream(dark, bright, crop, count, seed)[0]
+
+
+def movement(network, train_once):
+    """Return how far the convolutions of a network move in one call."""
+    kernels = [layer for layer in network.layers if isinstance(layer, layers.Conv2D)]
+    before = [layer.get_weights()[0] for layer in kernels]
+    train_once()
+    after = [layer.get_weights()[0] for layer in kernels]
+    return sum(float(np.abs(a - b).sum()) for a, b in zip(after, before, strict=True))
+
+
+# %%
+def compile_judge(judge):
+    """Compile a discriminator as the project does."""
+    adam = keras.optimizers.Adam(2e-4, beta_1=0.5)
+    judge.compile(adam, "binary_crossentropy", **training.compile_options())
+
+
+def set_trainable(judge, value):
+    """Set the flag of all layers but the batch normalisations, as the project does."""
+    for layer in judge.layers:
+        if not isinstance(layer, layers.BatchNormalization):
+            layer.trainable = value
+
+
+dark, bright = batch(2, 64)
+labels = np.ones((2, 4, 4, 1), "float32")
+old = strided_judge(8)
+compile_judge(old)
+set_trainable(old, False)  # "so that the generator's step leaves the discriminator alone"
+frozen = movement(old, lambda: old.train_on_batch([dark, bright], labels))
+
+
+# %%
+def players_of(generator, rate, total, adversarial_weight=1.0):
+    """Join a generator with a new discriminator for training."""
+    keras.config.set_dtype_policy(precision)
+    judge = strided_judge(judge_width, instance_norm, "linear")
+    keras.config.set_dtype_policy("float32")
+    alone = not adversarial_weight
+    options = {"warmup": warmup, "beta_1": 0.9} if alone else {"beta_1": 0.5}
+    optimizers = (
+        supervised.make_optimizer(rate, total, ema=average, **options)
+        for average in (ema or None, None)
+    )
+    return adversarial.Adversaries(
+        generator, judge, *optimizers, pixel_loss, pixel_weight, adversarial_weight
+    )
+
+
+def pixel_loss(normal, enhanced):
+    """Return the mean absolute difference on the scale [-1, 1], plus weighted SSIM."""
+    loss = 2 * ops.mean(ops.abs(normal - enhanced))
+    if ssim_weight:
+        loss += 2 * ssim_weight * ms_ssim_loss(normal, enhanced, 1)
+    return loss
+
+
+# %%
+ours = players_of(resnet(8, 1), learning_rate, 10)
+moved = movement(ours.discriminator, lambda: ours.step(dark, bright, ["discriminator"]))
+print(f"the old recipe moves the discriminator by {frozen:.3f}, ours by {moved:.3f}")
+
+# %% [markdown]
+# A discriminator that never learns is a random function, and the generator is told to please it.
+# Nothing in the losses gives this away at a glance; a test that weights move does.
+#
+# ## What does a step cost?
+#
+# `Adversaries.step` enhances a batch once and judges it once, and takes the gradients of both
+# networks from that. We compare it with the passes that it cannot do without, each compiled and
+# timed apart: the generator forward and backward, and the discriminator forward and backward for
+# the real pair and for the enhanced one, there also back to the photo.
+
+# %%
+timed = players_of(resnet(width, blocks), learning_rate, 10)
+cost = adversarial.step_cost(timed, *batch(4, 64), repeats=6)
+print(", ".join(f"{name} {1000 * seconds:.0f} ms" for name, seconds in cost["parts"].items()))
+print(f"sum {1000 * cost['sum']:.0f} ms, whole step {1000 * cost['step']:.0f} ms: ", end="")
+print(f"{cost['ratio']:.2f} times the sum")
+
+# %% [markdown]
+# ## Training
+#
+# As in `05_pix2pix`: first the pixel loss alone, so that the judge meets something worth judging;
+# then its best weights, by PSNR on whole validation photos, go on in two ways, with the pixel loss
+# alone and against the discriminator. These two are compared after their last step.
+
+
+# %%
+def new_generator():
+    """Build the generator to train, in the precision asked for."""
+    keras.config.set_dtype_policy(precision)
+    network = resnet(width, blocks)
+    keras.config.set_dtype_policy("float32")
+    return network
+
+
+def viewer(network):
+    """Return a network in training as an enhancer, to see its results on whole photos."""
+    model = keras.Model(network.input, network.output)
+    model.compile(**training.compile_options())
+    return Enhancer(model, {"multiple": 4, "halo": None})
+
+
+def length(stages):
+    """Return the training steps of all stages."""
+    return steps * sum(epochs for epochs, *_ in stages)
+
+
+# %%
+def train(players, stages, path):
+    """Train with validation on whole photos; return the history."""
+    _, dark, bright = zip(*train_pairs, strict=True)
+    see = viewer(players.generator).enhance
+    watchers = [
+        supervised.ValidationPsnr(see, val_pairs, validate_every),
+        adversarial.Watch(see, low, normal, path.parent / "panels"),
+        adversarial.KeepModels(path.parent, keep),
+    ]
+    return adversarial.fit(players, dark, bright, stages, steps, path, seed, watchers)
+
+
+# %%
+training.set_seed(seed)
+generator = new_generator()
+describe(generator)
+biggest = max([*warm_stages, *stages], key=lambda stage: stage[1] ** 2 * stage[2])
+trial = keras.models.clone_model(generator)
+trial.compile("adam", pixel_loss, **training.compile_options())
+total = length(warm_stages) + 2 * length(stages)
+plan = supervised.estimate_training(trial, biggest[1], biggest[2], total)
+
+# %%
+started = time.time()
+if warm_stages:
+    warm = players_of(generator, warm_rate, length(warm_stages), 0)
+    path = folder / "warm" / "checkpoint.npz"
+    history = train(warm, warm_stages, path)
+    training.load_checkpoint(training.best_path(path), list(warm.networks))
+    print(f"best PSNR {max(history['val_psnr']):.2f} dB in {len(history['val_psnr'])} epochs")
+
+# %%
+runs = {}
+for name, weight in {"pixel loss alone": 0.0, f"λ = {pixel_weight}": 1.0}.items():
+    copy = new_generator()
+    copy.set_weights(generator.get_weights())
+    players = players_of(copy, learning_rate, length(stages), weight)
+    place = folder / ("adversarial" if weight else "pixel")
+    runs[name] = players, train(players, stages, place / "checkpoint.npz")
+print(f"all in {time.time() - started:.0f} s")
+
+# %% [markdown]
+# Both losses of the last run; ln 2, about 0.69, is what a judge pays that knows nothing.
+
+# %%
+players, history = runs[f"λ = {pixel_weight}"]
+plotting.loss_curves(history)
+
+# %%
+viewers = {name: viewer(p.generator) for name, (p, _) in runs.items()}
+shown_runs = {name: enhancer.enhance(low) for name, enhancer in viewers.items()}
+plotting.show_images({"low": low, "normal": normal, **shown_runs})
+
+# %% [markdown]
+# ## Evaluation
+#
+# On scenes that were not trained on, whole and blind; each number is the mean over photos with a
+# 95 % interval. The control, the same generator with the pixel loss alone for the same number of
+# steps, shows what the discriminator gives and takes.
+
+# %%
+methods = {name: baselines.BASELINES[name] for name in ("input", "gamma", "auto_gamma")}
+methods |= {name: enhancer.enhance for name, enhancer in viewers.items()}
+names = [name for name, *_ in val_pairs]
+scenes = data.scene_map() if source == "lol" else {name: name.split("-")[0] for name in names}
+records = [
+    results.evaluate(name, method, val_pairs, data=f"{source}, val", scenes=scenes)
+    for name, method in methods.items()
+]
+results.save_records("06_resnet_gan", records, folder)
+Markdown(results.table(records))
+
+# %% [markdown]
+# ## Batch against instance normalisation at test time
+#
+# Two generators of equal size are trained for the same short time with the pixel loss, one with
+# batch normalisation and one with instance normalisation. A layer of batch normalisation can take
+# three statistics at test time: of the photo alone, of a batch of photos, or the averages that it
+# kept in training.
+
+
+# %%
+def normed(norm):
+    """Build a small generator with either normalisation in all but first and last layer."""
+    low = keras.Input((None, None, 3), name="low")
+    x = leaky(convolution(8, 7)(layers.Rescaling(2.0, -1.0)(low)))
+    for filters, strides in ((16, 2), (32, 2), (32, 1), (32, 1)):
+        x = leaky(norm()(convolution(filters, 3, strides)(x)))
+    for filters in (16, 8):
+        x = leaky(norm()(convolution(filters)(layers.UpSampling2D()(x))))
+    x = ops.tanh(convolution(3, 7)(x))
+    return keras.Model(low, layers.Rescaling(0.5, 0.5)(x))
+
+
+def fitted(norm, epochs=4):
+    """Train a small generator with the pixel loss."""
+    keras.utils.set_random_seed(seed)
+    network = normed(norm)
+    network.compile(keras.optimizers.Adam(3e-3), pixel_loss, **training.compile_options())
+    _, dark, bright = zip(*train_pairs, strict=True)
+    stream = supervised.PairStream(dark, bright, 64, 8, seed, steps=20)
+    network.fit(stream, epochs=epochs, shuffle=False, verbose=0)
+    return network
+
+
+# %%
+photos, truths = (np.stack([images.to_float(p[i])[:160, :240] for p in val_pairs]) for i in (1, 2))
+
+
+def score(outputs):
+    """Return the mean PSNR of a batch of outputs."""
+    outputs = np.clip(ops.convert_to_numpy(outputs), 0, 1)
+    return float(np.mean([psnr(a, b) for a, b in zip(outputs, truths, strict=True)]))
+
+
+with_batch = fitted(layers.BatchNormalization)
+with_instance = fitted(lambda: layers.GroupNormalization(-1, epsilon=1e-5))
+scores = {"batch norm, averages of training": score(with_batch(photos, training=False))}
+scores["batch norm, batch of all photos"] = score(with_batch(photos, training=True))
+single = [ops.convert_to_numpy(with_batch(p[None], training=True))[0] for p in photos]
+scores["batch norm, each photo alone"] = score(np.stack(single))
+scores["instance norm"] = score(with_instance(photos))
+print(*(f"{name:34} {value:.2f} dB" for name, value in scores.items()), sep="\n")
+
+# %% [markdown]
+# One network, three scores: whoever reports a number for a network with batch normalisation must
+# say which statistics it took. Instance normalisation has no such choice. It has a price, too: it
+# takes out what the photo's own brightness and contrast could tell, which is one reason why the
+# first layer here has none.
+#
+# ## Try it: how the result came about
+#
+# The saved epochs of each part of the training. The picture below the sliders is their starting
+# point, for readers without a running kernel.
+
+# %%
+places = {"pixel loss alone": "pixel", f"λ = {pixel_weight}": "adversarial"}
+places |= {"before both": "warm"} if warm_stages else {}
+saved = {name: list(adversarial.saved_epochs(folder / p).values()) for name, p in places.items()}
+views: dict = {}
+
+
+def render(run, epoch):
+    """Enhance the example with a saved epoch of a run."""
+    path = saved[run][min(epoch, len(saved[run])) - 1]
+    if path not in views:
+        views[path] = viewer(keras.saving.load_model(path, compile=False)).enhance(low)
+    return views[path]
+
+
+last = max(len(paths) for paths in saved.values())
+sliders = {"run": list(saved), "epoch": (1, last, 1, last)}
+widgets.image_slider(render, **sliders)
+
+# %%
+widgets.static(render, **sliders)
+
+# %% [markdown]
+# ## From network to enhancer
+
+# %%
+final = resnet(width, blocks)
+final.set_weights(players.generator.get_weights())
+facts = {"data": source, "split": "train", "pairs": len(train_pairs), "seed": seed}
+facts |= {"width": width, "blocks": blocks, "judge_width": judge_width}
+facts |= {"pixel_weight": pixel_weight, "ssim_weight": ssim_weight, "precision": precision}
+facts |= {"warm_stages": warm_stages, "stages": stages, "steps": steps, "ema": ema}
+facts |= {"warm_rate": warm_rate, "learning_rate": learning_rate}
+facts |= {"hardware": f"{os.cpu_count()} CPU cores"}
+
+# %%
+LICENCES = {
+    "synthetic": "photos of scikit-image's wheel, each free to use",
+    "lol": "LOL v1: licence not stated",
+}
+card = {"name": "resnet_gan", "method": "ResNet-generator GAN", "inputs": ["low"], "multiple": 4}
+card |= {"halo": None, "training": facts, "licence": LICENCES[source]}
+trained = load_enhancer(save_enhancer(final, folder / "resnet_gan", card))
+print(f"the same twice: {np.array_equal(*(trained.enhance(low) for _ in range(2)))}")
+for share in (1.0, 0.25):
+    print(f"{share:.2f} of the light: {trained.enhance(low * np.float32(share)).mean():.3f}")
+
+# %% [markdown]
+# ## Saving the picture
+#
+# The last step of the project's `main.py` is `array_to_img`, which by default stretches every
+# result so that its darkest value becomes 0 and its brightest 255: contrast for display, and
+# ruin for a measurement.
+
+# %%
+pale = normal * np.float32(0.2) + np.float32(0.3)
+stretched = np.asarray(keras.utils.array_to_img(pale)) / np.float32(255)
+print(
+    f"from {pale.min():.2f}..{pale.max():.2f} to {stretched.min():.2f}..{stretched.max():.2f}, ",
+    end="",
+)
+print(f"{psnr(stretched, pale):.1f} dB from what was to be saved")
+
+# %% [markdown]
+# ## Where it fails
+#
+# **The receptive field ends.** Away from normalisation, which sees the whole photo but only as two
+# numbers per channel, a pixel is decided by its neighbourhood. **Well-exposed photos** are changed
+# for no reason. **Strong noise** is taken for texture.
+
+# %%
+good = images.to_float(synthetic.scenes()["coffee"])[::2, ::2]
+night = synthetic.darken(good, 0, synthetic.Camera(exposure=0.01))
+pictures = {"well exposed": good, "and enhanced": trained.enhance(good)}
+pictures |= {"a hundredth of the light": night, "enhanced": trained.enhance(night)}
+plotting.show_images(pictures, columns=2)
+
+# %% [markdown]
+# ## Exercises
+#
+# **1.** How do the parameters of the two kinds of blocks grow with their number? Compute it before
+# you count.
+#
+# <details><summary>Solution</summary>Added blocks cost the same each. The n-th concatenated block
+# has n times as many channels coming in, so the sum grows with the square.</details>
+
+# %% tags=["solution"]
+for count in (2, 4, 6):
+    added, joined = resnet(16, count), as_coded(16, count)
+    print(f"{count} blocks: {added.count_params():,} added, {joined.count_params():,} concatenated")
+
+# %% [markdown]
+# **2.** Unfreeze the old recipe without leaving it. (*Hint:* what must be true when the
+# discriminator trains?)
+#
+# <details><summary>Solution</summary>Set `trainable` of every layer back to True before each step
+# of the discriminator, and compile again, because the compiled step has its list of variables.
+# (`old.trainable = True` does nothing: the flag of the model was True all along.)</details>
+
+# %% tags=["solution"]
+set_trainable(old, True)
+compile_judge(old)
+print(f"{movement(old, lambda: old.train_on_batch([dark, bright], labels)):.3f}")
+
+# %% [markdown]
+# **3.** Enlarge with a 1×1 convolution as coded, then with 3×3. How different are neighbouring
+# pixels inside and across the blocks of 2×2 that repeating makes?
+#
+# <details><summary>Solution</summary>After 1×1 there is no difference inside a block at all: half
+# of the detail of that size can only come from the skip.</details>
+
+# %% tags=["solution"]
+small = ops.convert_to_tensor(np.random.default_rng(seed).random((1, 16, 16, 4), "float32"))
+for size in (1, 3):
+    large = ops.convert_to_numpy(convolution(4, size)(layers.UpSampling2D()(small)))[0, 2:-2, 2:-2]
+    gaps = np.abs(np.diff(large, axis=1)).mean(axis=(0, 2))
+    print(f"{size}x{size}: inside {gaps[::2].mean():.4f}, across {gaps[1::2].mean():.4f}")
+
+# %% [markdown]
+# ## What was learnt
+#
+# - A normalised output forgets how bright it should be; leave the way from input to output open.
+# - Statistics of the batch make photos depend on each other, and leave a choice at test time.
+# - "Trainable" is a flag that is read when training happens; take gradients for the variables you
+#   mean, and test that only they move.
+# - Blocks that add are cheap; a quick count shows when a drawing and its code disagree.
+# - The same generator with the pixel loss alone is the control that every GAN owes its reader.
+
+# %%
+print(training.versions())
