@@ -18,10 +18,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import structural_similarity
 
+from lle_utils.effects import chroma_error, clipped, highlight_error, noise_gain, noise_left
 from lle_utils.images import ImageError
 from lle_utils.niqe import niqe
 from lle_utils.psnr import (
@@ -192,47 +192,6 @@ def loe(enhanced: np.ndarray, low: np.ndarray) -> float:
     return float(changed.sum(axis=1).mean())
 
 
-def noise_gain(enhanced: np.ndarray, low: np.ndarray) -> float:
-    """Compute how much the noise of flat regions grew: ratio of local standard deviations.
-
-    Luminance is cut into 8x8 patches. The quarter that is flattest in a smoothed copy of
-    ``low`` is kept, less the patches without any variation there (clipped black). The
-    median standard deviation of the kept patches is compared between the images.
-
-    Args:
-        enhanced: Image ``(H, W, 3)``, float in [0, 1], both sides at least 8.
-        low: The low-light image it was made from (not the reference).
-
-    Returns:
-        Ratio, 1 for an unchanged image. A pure gain g gives g, so brighter is noisier:
-        compare methods at like brightness.
-
-    Raises:
-        ImageError: If ``low`` is smaller than a patch or has no noise at all.
-
-    >>> low = np.random.default_rng(0).integers(0, 60, (32, 40, 3)) / 255
-    >>> round(noise_gain(4 * low, low), 9)
-    4.0
-    """
-    enhanced, low = rounded_pair(enhanced, low, "low")
-    if min(low.shape[:2]) < 8:
-        raise ImageError(f"noise_gain needs 8x8 patches; the image has {low.shape[:2]} pixels.")
-    grey_low, grey = luminance(low), luminance(enhanced)
-    deviation = _patch_deviation(grey_low)
-    slope = _patch_deviation(gaussian_filter(grey_low, 2.0))
-    noisy = deviation > 1e-9
-    if not noisy.any():
-        raise ImageError("low has no variation inside any 8x8 patch, so noise cannot grow.")
-    flat = noisy & (slope <= np.quantile(slope[noisy], 0.25))
-    return float(np.median(_patch_deviation(grey)[flat]) / np.median(deviation[flat]))
-
-
-def _patch_deviation(grey: np.ndarray, size: int = 8) -> np.ndarray:
-    rows, columns = (length // size for length in grey.shape)
-    patches = grey[: rows * size, : columns * size].reshape(rows, size, columns, size)
-    return patches.std(axis=(1, 3)).ravel()
-
-
 def lpips(enhanced: np.ndarray, reference: np.ndarray) -> float:
     """Compute LPIPS (AlexNet, version 0.1) with the library of its authors.
 
@@ -375,6 +334,36 @@ METRICS: dict[str, Metric] = {
         None,
         "x",
         f"BT.601 grey, {_BITS}, flattest quarter of 8x8 patches, against the low image",
+    ),
+    "noise_left": Metric(
+        noise_left,
+        "reference",
+        "lower",
+        "x",
+        f"BT.601 grey, {_BITS}, flattest quarter of 8x8 patches, against the reference, "
+        "USES its grey mean",
+    ),
+    "chroma_error": Metric(
+        chroma_error,
+        "reference",
+        "lower",
+        "",
+        f"distance in a*, b* of CIELAB from sRGB, D65, {_BITS}, {_BLIND}",
+    ),
+    "clipped": Metric(
+        clipped,
+        "reference",
+        "lower",
+        "%",
+        f"pixels with a channel of 255 that the reference has below, {_BITS}, {_BLIND}",
+    ),
+    "highlight_error": Metric(
+        highlight_error,
+        "reference",
+        "lower",
+        "levels",
+        f"BT.601 grey, {_BITS}, {_BLIND}, brightest 5 % of the reference",
+        digits=1,
     ),
     "niqe": Metric(
         niqe,

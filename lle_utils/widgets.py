@@ -1,14 +1,17 @@
 """Pictures with sliders for the notebooks, on ipywidgets 7 and 8.
 
 A picture is computed in a thread of its own, and only for the newest position of the
-sliders, so dragging stays smooth with a slow model. `static` gives the same picture for
-readers without a running kernel.
+sliders, so dragging stays smooth with a slow model. A quick preview may go before the full
+picture, which then follows when the sliders rest. `static` gives the same picture for readers
+without a running kernel.
 """
 
 from __future__ import annotations
 
 import html
+import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any
@@ -18,24 +21,50 @@ import numpy as np
 from IPython.display import Image as StaticImage
 from PIL import Image
 
-from lle_utils.images import check_image, decode_uint8, to_float, to_uint8
+from lle_utils.images import check_image, decode_uint8, load_image, to_float, to_uint8
 from lle_utils.plotting import wipe_image
 
-__all__ = ["image_slider", "static", "upload_button", "uploaded_images", "wipe", "wipe_image"]
+__all__ = [
+    "SliderBox",
+    "image_slider",
+    "static",
+    "upload_button",
+    "uploaded_images",
+    "wipe",
+    "wipe_image",
+]
 
 MAX_SIDE = 900  # pixels; a larger picture is shown smaller
 FEW_CHOICES = 4  # up to so many are buttons, more are a menu
+REST = 0.15  # seconds that sliders rest before the full picture follows the preview
 Render = Callable[..., np.ndarray]
 Spec = tuple[float, float, float, float] | list
 
 
-def image_slider(render: Render, **sliders: Spec) -> ipywidgets.VBox:
+class SliderBox(ipywidgets.VBox):
+    """What `image_slider` returns: controls, picture and a line for errors."""
+
+    def __init__(self, controls: Mapping[str, ipywidgets.Widget], view: _Picture | _TwoSteps):
+        super().__init__([*controls.values(), *view.widgets], layout=_at_the_start())
+        self._controls, self._view = controls, view
+        for control in controls.values():
+            control.observe(lambda _: self.refresh(), names="value")
+
+    def refresh(self) -> None:
+        """Draw the picture again, such as after what ``render`` looks at has changed."""
+        self._view.submit({name: control.value for name, control in self._controls.items()})
+
+
+def image_slider(render: Render, preview: Render | None = None, **sliders: Spec) -> SliderBox:
     """Show a picture that follows its sliders.
 
     Args:
         render: Called with one keyword argument per slider; returns a float image
             ``(H, W, 3)`` in [0, 1], or uint8. It runs outside the main thread once a slider
             has moved.
+        preview: As ``render``, but quick: a smaller picture of the same thing. It is shown,
+            enlarged, while a slider moves; ``render`` follows when the sliders rest, in a
+            thread of its own, so that it never holds up the next preview.
         **sliders: For each argument of ``render`` either ``(min, max, step, default)`` for a
             slider, of integers when all four are, or a list of choices, each a string or
             ``(label, value)``, of which the first is the default.
@@ -50,15 +79,8 @@ def image_slider(render: Render, **sliders: Spec) -> ipywidgets.VBox:
             Later errors appear below the picture, which stays as it was.
     """
     controls = {name: _control(name, spec) for name, spec in sliders.items()}
-
-    def current() -> dict[str, Any]:
-        return {name: control.value for name, control in controls.items()}
-
-    picture = _Picture(encode_png(render(**current())))
-    worker = _NewestOnly(lambda values: picture.update(lambda: render(**values)))
-    for control in controls.values():
-        control.observe(lambda _: worker.submit(current()), names="value")
-    return _box(*controls.values(), *picture.widgets)
+    picture = _Picture(encode_png(render(**{n: control.value for n, control in controls.items()})))
+    return SliderBox(controls, _TwoSteps(picture, render, preview))
 
 
 def static(render: Render, **sliders: Spec) -> StaticImage:
@@ -78,7 +100,7 @@ def static(render: Render, **sliders: Spec) -> StaticImage:
     return StaticImage(data=encode_png(render(**values)), format="png")
 
 
-def wipe(before: np.ndarray, after: np.ndarray) -> ipywidgets.VBox:
+def wipe(before: np.ndarray, after: np.ndarray) -> SliderBox:
     """Show two images as one, with a slider for where the first gives way to the second.
 
     Args:
@@ -93,30 +115,48 @@ def wipe(before: np.ndarray, after: np.ndarray) -> ipywidgets.VBox:
     )
 
 
-def upload_button(on_image: Callable[[np.ndarray], np.ndarray]) -> ipywidgets.VBox:
+def upload_button(
+    on_image: Callable[[np.ndarray], np.ndarray],
+    photos: Mapping[str, np.ndarray | str | os.PathLike] | None = None,
+) -> ipywidgets.VBox:
     """Let the reader choose a photo, and show what a function makes of it.
 
     Args:
         on_image: Takes the photo as a float image ``(H, W, 3)`` in [0, 1], upright; returns
-            the picture to show.
+            the picture to show. It runs outside the main thread.
+        photos: Name -> photo, as a path or a uint8 or float array, for a menu above the
+            button.
 
     Returns:
-        A box with the button, the picture (hidden until there is one) and a line for errors,
-        such as for a file that is no image.
+        A box with the menu, the button, the picture (hidden until there is one) and a line for
+        errors, such as for a file that is no image.
     """
     button = ipywidgets.FileUpload(accept="image/*", multiple=False, description="Choose a photo")
     button.layout.width = "auto"
+    menu = ipywidgets.Dropdown(options=list(photos or ()), description="Photo")
     picture = _Picture()
+    worker = _NewestOnly(lambda read: picture.update(lambda: on_image(read())))
 
-    def show(value: Any) -> None:
-        files = uploaded_images(value)
+    def upload(change: Any) -> None:
+        files = uploaded_images(change["new"])
         if files:
             name, content = files[-1]
-            picture.update(lambda: on_image(to_float(decode_uint8(content, name))))
+            menu.value = None  # so that the photo in the menu can be chosen again
+            worker.submit(lambda: to_float(decode_uint8(content, name)))
 
-    worker = _NewestOnly(show)
-    button.observe(lambda change: worker.submit(change["new"]), names="value")
-    return _box(button, *picture.widgets)
+    def choose(change: Any) -> None:
+        if change["new"] is not None:
+            worker.submit(lambda: _loaded(photos[change["new"]]))
+
+    button.observe(upload, names="value")
+    menu.observe(choose, names="value")
+    return _box(*([menu] if photos else []), button, *picture.widgets)
+
+
+def _loaded(photo: np.ndarray | str | os.PathLike) -> np.ndarray:
+    if isinstance(photo, (str, os.PathLike)):
+        return load_image(photo)
+    return to_float(photo) if photo.dtype == np.uint8 else photo
 
 
 def uploaded_images(value: Any) -> list[tuple[str, bytes]]:
@@ -174,8 +214,12 @@ def _control(name: str, spec: Spec) -> ipywidgets.Widget:
 
 
 def _box(*children: ipywidgets.Widget) -> ipywidgets.VBox:
-    # At the start of the line: stretched, the picture would be blown up to the cell's width.
-    return ipywidgets.VBox(children, layout=ipywidgets.Layout(align_items="flex-start"))
+    return ipywidgets.VBox(children, layout=_at_the_start())
+
+
+def _at_the_start() -> ipywidgets.Layout:
+    # Of the line: stretched, a picture would be blown up to the width of the cell.
+    return ipywidgets.Layout(align_items="flex-start")
 
 
 class _Picture:
@@ -193,14 +237,65 @@ class _Picture:
     def widgets(self) -> tuple[ipywidgets.Widget, ...]:
         return self._image, self._message
 
-    def update(self, render: Callable[[], np.ndarray]) -> None:
+    def update(
+        self,
+        render: Callable[[], np.ndarray],
+        wanted: Callable[[], bool] = lambda: True,
+        keep_size: bool = False,
+    ) -> None:
+        """Show what ``render`` returns or raises, if it is still ``wanted`` by then."""
         try:
-            self._image.value = encode_png(render())
-            self._image.layout.display = None
-            self._message.value = ""
+            content, text = encode_png(render()), ""
         except Exception as error:
-            text = html.escape(f"{type(error).__name__}: {error}")
-            self._message.value = f'<span style="color:#b00020">{text}</span>'
+            message = html.escape(f"{type(error).__name__}: {error}")
+            content, text = b"", f'<span style="color:#b00020">{message}</span>'
+        if not wanted():
+            return
+        if content:
+            self._image.value = content
+            self._image.layout.display = None
+            if keep_size:
+                self.keep_size()
+        self._message.value = text
+
+    def keep_size(self) -> None:
+        """Show previews, which are smaller, as large as the picture that is shown now."""
+        with Image.open(BytesIO(self._image.value)) as picture:
+            self._image.width = str(picture.width)
+
+
+class _TwoSteps:
+    """Show a preview for every position of the sliders, the full picture when they rest."""
+
+    def __init__(self, picture: _Picture, render: Render, preview: Render | None) -> None:
+        self.widgets = picture.widgets
+        self._picture, self._render, self._preview = picture, render, preview
+        self._newest: dict[str, Any] | None = None
+        self._full = _NewestOnly(self._show_full)
+        self._fast = _NewestOnly(self._show_preview)
+        if preview:
+            picture.keep_size()
+
+    def submit(self, values: dict[str, Any]) -> None:
+        self._newest = values
+        (self._fast if self._preview else self._full).submit(values)
+
+    def _show_preview(self, values: dict[str, Any]) -> None:
+        self._picture.update(lambda: self._preview(**values))
+        self._full.submit(values)
+
+    def _show_full(self, values: dict[str, Any]) -> None:
+        if not self._preview:
+            self._picture.update(lambda: self._render(**values))
+            return
+        time.sleep(REST)
+        if self._is_newest(values):
+            self._picture.update(
+                lambda: self._render(**values), lambda: self._is_newest(values), keep_size=True
+            )
+
+    def _is_newest(self, values: dict[str, Any]) -> bool:
+        return values is self._newest
 
 
 class _NewestOnly:

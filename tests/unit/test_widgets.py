@@ -164,6 +164,71 @@ def test_large_pictures_are_scaled_down_without_distortion():
     assert shown[:, -5].max() == 0
 
 
+def small(strength):
+    return scaled(strength)[::2, ::2]
+
+
+def test_preview_goes_before_the_full_picture_and_is_shown_as_large():
+    box = widgets.image_slider(scaled, preview=small, strength=(0.0, 1.0, 0.1, 0.5))
+    slider, image = find(box, ipywidgets.FloatSlider), find(box, ipywidgets.Image)
+    assert image.value == widgets.encode_png(scaled(0.5))
+    pictures = []
+    image.observe(lambda change: pictures.append(change["new"]), names="value")
+    slider.value = 0.8
+    wait_for(lambda: len(pictures) == 2)
+    assert pictures == [widgets.encode_png(small(0.8)), widgets.encode_png(scaled(0.8))]
+    assert image.width == "30"
+
+
+def test_a_slow_full_picture_neither_holds_up_a_preview_nor_overtakes_it():
+    started, release = threading.Event(), threading.Event()
+
+    def slow(strength):
+        if strength == 0.8:
+            started.set()
+            assert release.wait(10)
+        return scaled(strength)
+
+    box = widgets.image_slider(slow, preview=small, strength=(0.0, 1.0, 0.1, 0.5))
+    slider, image = find(box, ipywidgets.FloatSlider), find(box, ipywidgets.Image)
+    slider.value = 0.8
+    assert started.wait(10)
+    slider.value = 0.2  # while the full picture of 0.8 is being computed
+    wait_for(lambda: image.value == widgets.encode_png(small(0.2)))
+    pictures = []
+    image.observe(lambda change: pictures.append(change["new"]), names="value")
+    release.set()
+    wait_for(lambda: pictures)
+    assert pictures == [widgets.encode_png(scaled(0.2))]
+
+
+def test_no_full_picture_is_computed_while_the_slider_moves():
+    seen = []
+    box = widgets.image_slider(
+        lambda step: seen.append(step) or scene(), preview=lambda step: scene(), step=(0, 50, 1, 0)
+    )
+    slider = find(box, ipywidgets.IntSlider)
+    for step in range(1, 21):
+        slider.value = step
+        time.sleep(widgets.REST / 10)
+    wait_for(lambda: seen[-1] == 20)
+    assert len(seen) <= 4
+
+
+def test_refresh_draws_what_has_changed_behind_the_sliders():
+    photo = [scene()]
+    box = widgets.image_slider(
+        lambda strength: photo[0] * strength,
+        preview=lambda strength: photo[0][::2, ::2] * strength,
+        strength=(0.0, 1.0, 0.1, 0.5),
+    )
+    image = find(box, ipywidgets.Image)
+    photo[0] = scene(30, 44)
+    box.refresh()
+    wait_for(lambda: image.value == widgets.encode_png(scene(30, 44) * 0.5))
+    wait_for(lambda: image.width == "44")
+
+
 def test_wipe_moves_the_border():
     before, after = scene(), 1 - scene()
     box = widgets.wipe(before, after)
@@ -214,3 +279,17 @@ def test_upload_that_is_no_image_is_named():
     message = find(box, ipywidgets.HTML)
     wait_for(lambda: message.value)
     assert "notes.txt cannot be opened as an image" in message.value
+
+
+def test_photos_of_the_menu_and_uploads_take_turns(tmp_path):
+    photo = np.rint(scene() * 255).astype(np.uint8)
+    path = tmp_path / "half.png"
+    path.write_bytes(png(photo // 2))
+    box = widgets.upload_button(lambda image: 1 - image, {"whole": photo, "half": path})
+    image, menu = find(box, ipywidgets.Image), find(box, ipywidgets.Dropdown)
+    menu.value = "half"
+    wait_for(lambda: image.value == widgets.encode_png(255 - photo // 2))
+    upload(find(box, ipywidgets.FileUpload), "a.png", png(photo[:10]))
+    wait_for(lambda: image.value == widgets.encode_png(255 - photo[:10]))
+    menu.value = "half"
+    wait_for(lambda: image.value == widgets.encode_png(255 - photo // 2))

@@ -1,0 +1,756 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Compare: every method, live and in numbers
+#
+# You will put all shipped enhancers and baselines side by side, on your own photos too, and
+# find out which to use when, what each does to noise, colour and highlights, and when to
+# leave a photo alone.
+
+# %% [markdown] tags=["badges"]
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/low-light-notebooks/blob/main/notebooks/08_compare.ipynb)
+
+# %% tags=["setup"]
+import os
+import subprocess
+import sys
+
+if "google.colab" in sys.modules:  # elsewhere the package is installed already
+    project = "/content/low-light-notebooks"
+    address = "https://github.com/OWNER/low-light-notebooks"
+    if not os.path.isdir(project):
+        subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project], check=True)
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", project], check=True)
+    os.chdir(f"{project}/notebooks")
+
+# %% [markdown]
+# ## What you will learn
+#
+# - to look where methods differ: dark corners, highlights, amplified differences;
+# - to tell a clear lead from a lucky one, with paired differences;
+# - what quality costs in time, memory and bytes;
+# - how often two metrics prefer different results;
+# - what a method does to noise, colour and highlights, and where the unprocessed photo is better.
+#
+# You should have read `02_metrics`. The networks are built in the notebooks that bear their
+# names. With the offline sample this one takes about a minute on two processor cores; with
+# LOL and all of its validation photos, about ten minutes. Nothing is trained here.
+#
+# **References.** Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993, chapter 13
+# (intervals); Sharma, Wu and Dalal, *The CIEDE2000 color-difference formula*, 2005; Wang et al.,
+# *Image quality assessment: from error visibility to structural similarity*, 2004.
+
+# %%
+import itertools
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from IPython.display import Markdown, display
+from skimage.feature import ORB, match_descriptors
+
+from lle_utils import compare, data, files, images, plotting, results, synthetic, widgets
+from lle_utils.baselines import BASELINES
+from lle_utils.inference import list_enhancers, load_enhancer
+from lle_utils.layers import UpsampleBilinear
+from lle_utils.metrics import METRICS, psnr
+from lle_utils.page import write_page
+from lle_utils.psnr import luminance
+
+# %% [markdown]
+# The next cell holds everything there is to set. `photo` takes the path of one photo or of a
+# folder of them; they appear in the menu below, and the first is shown first.
+
+# %% tags=["parameters"]
+source = "synthetic"  # or "lol": pairs of LOL's validation scenes
+photo = ""  # path of a photo of your own, or of a folder; empty: the synthetic sample
+count = 4  # pairs that noise, colour and highlights are measured on; 0: all there are
+seed = 0
+output_dir = ""  # where results go; empty: runs/08_compare in the project
+
+# %% [markdown]
+# ## The methods
+#
+# A method is a function from a photo to a photo. Seven need no training; *input* leaves the
+# photo as it is, the one to beat. The others are whatever `data/pretrained` holds.
+
+# %%
+enhancers = {name: load_enhancer(name) for name in list_enhancers()}
+methods = {**BASELINES, **{name: network.enhance for name, network in enhancers.items()}}
+print(", ".join(methods))
+
+# %% [markdown]
+# ## The photos
+#
+# A dark sample of the synthetic camera, then photos of your own, then some dark photos of the
+# pairs that we measure on further below. No shipped network was trained on those scenes.
+
+
+# %%
+def load_pairs(source, count, seed):
+    """Return (name, low, normal) of validation scenes, uint8, spread over all there are."""
+    if source == "lol":
+        pairs = data.lol_pairs("val")
+        count = min(count or len(pairs), len(pairs))
+        chosen = [pairs[i * len(pairs) // count] for i in range(count)]
+        return [(p.name, images.read_uint8(p.low), images.read_uint8(p.normal)) for p in chosen]
+    pairs = synthetic.synthetic_pairs(count or 4, (200, 300), seed + 1, synthetic.VAL_SCENES)
+    return list(zip(pairs.names, pairs.low, pairs.normal, strict=True))
+
+
+def own_photos(photo):
+    """Return name -> path of a photo, or of all photos in a folder; nothing for no path."""
+    path = Path(photo).expanduser()
+    paths = data.list_photos(path) if photo and path.is_dir() else [path] if photo else []
+    if photo and not paths:
+        raise FileNotFoundError(f"photo: {path} holds no photo. Give a photo or a folder of them.")
+    return {path.name: path for path in paths}
+
+
+# %%
+normal = synthetic.synthetic_pairs(1, (400, 600), seed, ("stereo_motorcycle",)).normal[0]
+camera = synthetic.Camera(exposure=0.06, illumination=0.4, photons=4000, read_noise=0.002)
+sample = synthetic.darken(images.to_float(normal), seed, camera)
+pairs = load_pairs(source, count, seed)
+photos = own_photos(photo) | {"sample": sample} | {name: low for name, low, _ in pairs[:6]}
+print(f"{len(pairs)} pairs of {source}; in the menu: {', '.join(photos)}")
+
+# %% [markdown]
+# Every method runs once on the photo that lies on the desk, and so does the part of a network
+# that only looks at the photo. Moving a slider then only blends, cuts, applies curves, or runs
+# the rest of a network. Photos larger than 900 pixels are scaled down to that first.
+#
+# The networks of Zero-DCE draw *curve maps*, which say how much to brighten each pixel; then
+# they apply the curves. We cut them in two at the maps, to apply the curves ourselves.
+
+
+# %%
+def map_network(enhancer):
+    """Return the part of Zero-DCE or Zero-DCE++ that draws the curve maps."""
+    model = enhancer.model
+    drawn = [a for a in model.layers if isinstance(a, (keras.layers.Conv2D, UpsampleBilinear))]
+    return keras.Model(model.input, drawn[-1].output)
+
+
+def curve_maps(enhancer, image):
+    """Return the curve maps (H, W, 24) or (H, W, 3) of an image."""
+    padded = images.pad_to_multiple(image, enhancer.card["multiple"])
+    maps = keras.ops.convert_to_numpy(map_network(enhancer)(padded[None]))[0]
+    return maps[: image.shape[0], : image.shape[1]]
+
+
+def apply_curves(image, maps, iterations=8, strength=1.0):
+    """Apply the first curves of Zero-DCE, their maps scaled by ``strength``."""
+    for step in range(iterations):
+        own = maps if maps.shape[-1] == 3 else maps[..., 3 * step : 3 * step + 3]
+        image = image + np.clip(strength * own, -1, 1) * (image * image - image)
+    return np.clip(image, 0, 1)
+
+
+# %% [markdown]
+# An enhancer with the input *level* has a brightness slider of its own. Its `prepare` looks at
+# the photo once and returns a function of the level. For the preview while dragging it does
+# the same for every second pixel.
+
+# %%
+curved = [name for name in ("zero_dce", "zero_dce_pp") if name in enhancers]
+adjustable = [name for name, network in enhancers.items() if "level" in network.card["inputs"]]
+
+
+class Desk(NamedTuple):
+    """A photo and all that was made of it once."""
+
+    low: np.ndarray
+    results: dict
+    windows: list
+    maps: dict
+    levels: dict
+
+
+def lay_out(image):
+    """Run every method on a photo (H, W, 3), float in [0, 1]."""
+    low = compare.fit(image)
+    return Desk(
+        low,
+        {name: method(low) for name, method in methods.items()},
+        compare.dark_windows(low),
+        {name: curve_maps(enhancers[name], low) for name in curved},
+        {name: [enhancers[name].prepare(low[::s, ::s]) for s in (1, 2)] for name in adjustable},
+    )
+
+
+# %%
+first = next(iter(photos.values()))
+desk = [lay_out(images.load_image(first) if isinstance(first, Path) else first)]
+height, width = desk[0].low.shape[:2]
+print(f"{len(desk[0].results)} methods on a photo of {width}×{height}")
+
+# %% [markdown]
+# ## All at once
+#
+# The darkest places tell most. `crop` 0 is the whole photo, 1 its darkest sixteenth, then the
+# next darkest, each pixel enlarged. Look for coloured grain, blocks, and detail that one
+# method shows and another smears.
+
+
+# %%
+def overview(crop, width=900):
+    """Show what every method makes of the photo, or of one of its darkest windows."""
+    now = desk[0]
+    window = now.windows[min(crop, len(now.windows)) - 1] if crop else np.s_[:, :]
+    return compare.contact_sheet({name: r[window] for name, r in now.results.items()}, width=width)
+
+
+def small_overview(crop):
+    """Show the same in half the size, while the slider moves."""
+    return overview(crop, width=450)
+
+
+crops = (0, 6, 1, 0)
+all_at_once = widgets.image_slider(overview, preview=small_overview, crop=crops)
+all_at_once
+
+# %% [markdown]
+# A slider needs a running kernel. Below each is its starting position, for readers without
+# one. Here the darkest window follows too.
+
+# %%
+widgets.static(overview, crop=crops)
+
+# %%
+widgets.static(overview, crop=(0, 6, 1, 1))
+
+# %% [markdown]
+# ## Before and after
+#
+# Two methods in one picture, with a border to push to and fro. `strength` blends the right one
+# with the photo: the full effect is often too much. While you drag, every second pixel is
+# shown; the rest follows when you stop.
+
+
+# %%
+def zoom(image, crop):
+    """Enlarge the n-th darkest window of the photo on the desk; 0 leaves the image whole."""
+    windows = desk[0].windows
+    return compare.magnify(image, windows[min(crop, len(windows)) - 1]) if crop else image
+
+
+def before_after(left, right, strength, position, crop):
+    """Show one method left of the border and another, blended with the photo, right of it."""
+    now = desk[0]
+    after = np.clip(now.low + strength * (now.results[right] - now.low), 0, 1)
+    return plotting.wipe_image(zoom(now.results[left], crop), zoom(after, crop), position)
+
+
+def thinned(render):
+    """Return a function that renders every second pixel, as a preview."""
+    return lambda **values: render(**values)[::2, ::2]
+
+
+# %%
+best_first = [*reversed(enhancers), *BASELINES]
+sides = {"left": list(methods), "right": best_first, "strength": (0.0, 1.0, 0.05, 1.0)}
+sides |= {"position": (0.0, 1.0, 0.01, 0.5), "crop": crops}
+side_by_side = widgets.image_slider(before_after, preview=thinned(before_after), **sides)
+side_by_side
+
+# %%
+widgets.static(before_after, **sides)
+
+# %% [markdown]
+# ## The difference, amplified
+#
+# Grey is where two methods agree; brighter or coloured is where the first has more of that
+# colour. Amplified enough, the difference of a network and a curve shows the noise that one
+# keeps and the other removes.
+
+
+# %%
+def difference(first, second, amplification, crop):
+    """Show ``first - second`` around grey."""
+    a, b = (zoom(desk[0].results[name], crop) for name in (first, second))
+    return np.clip(0.5 + amplification * (a - b) / 2, 0, 1)
+
+
+two = {"first": best_first, "second": ["auto_gamma", *(m for m in methods if m != "auto_gamma")]}
+two |= {"amplification": (1, 16, 1, 4), "crop": crops}
+apart = widgets.image_slider(difference, preview=thinned(difference), **two)
+apart
+
+# %%
+widgets.static(difference, **two)
+
+# %% [markdown]
+# ## Inside Zero-DCE: iterations and strength
+#
+# Fewer curves brighten less; a strength above 1 goes beyond what was trained. The maps were
+# drawn once; each move only applies curves.
+
+
+# %%
+def curves(network, iterations, strength, crop):
+    """Apply the first curves of the photo on the desk."""
+    now = desk[0]
+    return zoom(apply_curves(now.low, now.maps[network], iterations, strength), crop)
+
+
+def thin_curves(network, iterations, strength, crop):
+    """Apply the curves to every second pixel."""
+    now = desk[0]
+    if crop:
+        return curves(network, iterations, strength, crop)[::2, ::2]
+    return apply_curves(now.low[::2, ::2], now.maps[network][::2, ::2], iterations, strength)
+
+
+turns = {"network": curved, "iterations": (0, 8, 1, 8), "strength": (0.0, 2.0, 0.05, 1.0)}
+turns |= {"crop": crops}
+by_curves = widgets.image_slider(curves, preview=thin_curves, **turns)
+by_curves
+
+# %%
+widgets.static(curves, **turns)
+
+# %% [markdown]
+# ## A network with a brightness slider
+#
+# At level 0 it leaves the photo as dark as it was, at 1 it brightens as far as the photos it was
+# trained on, beyond 1 further. Look at level 0: is the photo left as it was, or is the noise gone
+# already? Here each move runs the second half of the network.
+
+
+# %%
+def at_level(level, half=False):
+    """Show the photo on the desk at a level of brightness; ``half`` for every second pixel."""
+    return desk[0].levels[adjustable[0]][half](level)
+
+
+def half_at_level(level):
+    """Show every second pixel at that level."""
+    return at_level(level, half=True)
+
+
+level = {"level": (0.0, 1.6, 0.05, 1.0)}
+panels = [all_at_once, side_by_side, apart, by_curves]
+if adjustable:
+    panels.append(widgets.image_slider(at_level, preview=half_at_level, **level))
+    display(panels[-1])
+else:
+    print("No shipped enhancer has the input `level`.")
+
+# %%
+if adjustable:
+    display(widgets.static(at_level, **level))
+
+# %% [markdown]
+# ## Your own photo
+#
+# Choose a photo from the menu, or press the button and take one of yours; it stays on the
+# machine that runs this notebook. All methods run on it, which takes some seconds, then every
+# slider above works on it.
+
+
+# %%
+def put_on_desk(image):
+    """Lay a photo on the desk, draw all panels again and return the overview."""
+    desk[0] = lay_out(image)
+    for panel in panels:
+        panel.refresh()
+    return overview(0)
+
+
+widgets.upload_button(put_on_desk, photos)
+
+# %% [markdown]
+# ## Leaderboard
+#
+# Pictures persuade; numbers of many photos decide. This table is printed from the record that
+# `lle evaluate` writes and prints: LOL's validation scenes, whole photos, blind. Only
+# `psnr_gtmean` looks at the reference's brightness.
+
+
+# %%
+def leaderboard():
+    """Print the record of LOL's validation pairs, as ``lle evaluate`` does."""
+    return results.table(results.load_records("lol_val"))
+
+
+scores = results.load_records("lol_val")
+Markdown(leaderboard())
+
+# %%
+ranking = sorted(scores, key=lambda name: -scores[name]["summary"]["psnr"]["mean"])
+rows = [(name, *scores[name]["summary"]["psnr"].values()) for name in ranking]
+intervals = plotting.interval_plot(rows, "PSNR on LOL's validation pairs (dB), 95 % interval")
+intervals
+
+# %% [markdown]
+# ## Is the lead clear?
+#
+# Overlapping intervals do not mean a draw: photos that are hard for one method are hard for
+# the next. So we subtract photo by photo, and ask whether the mean *difference* could be zero.
+# Each method meets the next one in the ranking; whole scenes are resampled.
+
+
+# %%
+def steps_down(scores, ranking, metric):
+    """Return (pair, mean, low, high) of each method minus the next in the ranking."""
+    rows = []
+    for upper, lower in itertools.pairwise(ranking):
+        difference = results.paired_difference(scores[upper], scores[lower], metric)
+        rows.append((f"{upper} − {lower}", *(difference[k] for k in ("mean", "low", "high"))))
+    return rows
+
+
+def verdict(low, high):
+    """Say in words what an interval of a difference means."""
+    return "clear" if low > 0 else "reversed" if high < 0 else "open"
+
+
+# %%
+steps = {metric: steps_down(scores, ranking, metric) for metric in ("psnr", "ssim")}
+lines = ["| better − next in PSNR | PSNR (dB) | | SSIM | |", "|---|---:|---|---:|---|"]
+for p, s in zip(*steps.values(), strict=True):
+    of_psnr = f"{p[1]:+.2f} [{p[2]:+.2f}, {p[3]:+.2f}] | {verdict(*p[2:])}"
+    of_ssim = f"{s[1]:+.3f} [{s[2]:+.3f}, {s[3]:+.3f}] | {verdict(*s[2:])}"
+    lines.append(f"| {p[0]} | {of_psnr} | {of_ssim} |")
+paired = "\n".join(lines)
+Markdown(paired)
+
+# %% [markdown]
+# *Open* means that forty photos cannot tell; *reversed*, that the other metric is sure of the
+# opposite.
+#
+# ## What quality costs
+#
+# Parameters and multiply-adds are from the cards, time and memory from the record of `lle
+# bench`, for a photo of 600×400 on two processor cores. A dash was not measured.
+
+
+# %%
+def size_on_disk(name):
+    """Return the megabytes of an enhancer's file."""
+    return (files.data_dir() / "pretrained" / name / "model.keras").stat().st_size / 1e6
+
+
+timings = json.loads((files.data_dir() / "results" / "bench.json").read_text(encoding="utf-8"))
+at_600 = {case["method"]: case for case in timings["enhance"] if case["width"] == 600}
+lines = ["| enhancer | parameters | G multiply-adds at 256×256 | file (MB) | s | GB |"]
+lines += ["|---|---:|---:|---:|---:|---:|"]
+for name, network in enhancers.items():
+    case, card = at_600.get(name), network.card
+    spent = f"{case['median']:.3f} | {case['peak_bytes'] / 1e9:.2f}" if case else "– | –"
+    size = f"{card['parameters']:,} | {card['multiply_adds_256'] / 1e9:.2g}"
+    lines.append(f"| {name} | {size} | {size_on_disk(name):.1f} | {spent} |")
+cost = "\n".join(lines)
+Markdown(cost)
+
+# %%
+points = {
+    name: (case["median"], scores[name]["summary"]["psnr"]["mean"])
+    for name, case in at_600.items()
+    if name in scores
+}
+chart = plotting.cost_chart(points, "seconds for a photo of 600×400", "PSNR (dB)")
+chart
+
+# %% [markdown]
+# ## Metrics that disagree
+#
+# First the ranks: the same results, sorted by each metric in turn.
+
+
+# %%
+def ranks(scores, metric):
+    """Return the rank of each method by a metric's mean, 1 for the best."""
+    sign = -1 if METRICS[metric].direction == "higher" else 1
+    order = sorted(scores, key=lambda name: sign * scores[name]["summary"][metric]["mean"])
+    return {name: order.index(name) + 1 for name in scores}
+
+
+columns = list(next(iter(scores.values()))["values"])
+places = [ranks(scores, metric) for metric in columns]
+lines = [f"| {name} | " + " | ".join(str(p[name]) for p in places) + " |" for name in ranking]
+head = "| rank by | " + " | ".join(columns) + " |\n|---" + "|---:" * len(columns) + "|"
+rank_table = "\n".join([head, *lines])
+Markdown(rank_table)
+
+# %% [markdown]
+# Then photo by photo. Take two methods and one photo: in what share of such cases do two
+# metrics prefer different results? A coin would give a half.
+
+
+# %%
+def preferences(scores, metric):
+    """Return +1 or -1 for each photo and pair of methods: which of the two the metric prefers."""
+    sign = 1 if METRICS[metric].direction == "higher" else -1
+    values = sign * np.array([record["values"][metric] for record in scores.values()])
+    first, second = np.triu_indices(len(values), 1)
+    return np.sign(values[first] - values[second])
+
+
+choices = {metric: preferences(scores, metric) for metric in columns}
+lines = [
+    "| share of cases in dispute | " + " | ".join(columns) + " |",
+    "|---" * len(columns) + "|---|",
+]
+for a in columns:
+    shares = [f"{np.mean(choices[a] != choices[b]):.0%}" for b in columns]
+    lines.append(f"| {a} | " + " | ".join(shares) + " |")
+disputes = "\n".join(lines)
+Markdown(disputes)
+
+# %% [markdown]
+# The dispute is not about taste. PSNR asks first how bright a photo should be, which nobody can
+# know from the dark one; `psnr_gtmean` forgives that and counts noise and colour. Say which you
+# use before you say who won.
+#
+# ## Noise, colour, highlights
+#
+# Four numbers, each against the well-lit photo of the pair:
+#
+# - `noise_left`: noise in flat patches at like brightness, 1 being as clean as the well-lit photo;
+# - `chroma_error`: the error of colour alone, in CIELAB, and `delta_e`, with lightness;
+# - `clipped`: pixels driven to white that were not white;
+# - `highlight_error`: the error in the brightest twentieth, in levels of 255.
+#
+# They are measured here and now on the pairs of `source`, and saved as a record.
+
+# %%
+effects = ("noise_left", "chroma_error", "delta_e", "clipped", "highlight_error", "psnr")
+scene_list = data.scene_map() if source == "lol" else {n: n.split("-")[0] for n, *_ in pairs}
+facts = {"data": f"{source}, {len(pairs)} val pairs", "scenes": scene_list}
+measured = [
+    results.evaluate(name, method, pairs, effects, **facts) for name, method in methods.items()
+]
+folder = Path(output_dir) if output_dir else files.project_root() / "runs" / "08_compare"
+results.save_records("08_compare", measured, folder)
+effect_table = results.table(measured)
+Markdown(effect_table)
+
+# %% [markdown]
+# Which method is best at which? And by how much, against the photo as it was?
+
+# %%
+by_name = {record["method"]: record for record in measured}
+for metric in effects:
+    place = ranks(by_name, metric)
+    best, worst = min(place, key=place.get), max(place, key=place.get)
+    means = {name: by_name[name]["summary"][metric]["mean"] for name in (best, worst, "input")}
+    print(f"{metric:16}", ", ".join(f"{name} {mean:.2f}" for name, mean in means.items()))
+
+# %% [markdown]
+# ## Where the unprocessed photo is better
+#
+# In some respects it is: nobody clips less than a dark photo. For each metric, the share of
+# photos in which the *input* beats the method:
+
+
+# %%
+def input_wins(by_name, name, metric):
+    """Return the share of photos in which the input is better than a method."""
+    sign = 1 if METRICS[metric].direction == "higher" else -1
+    there, here = (np.array(by_name[key]["values"][metric]) for key in ("input", name))
+    return np.mean(sign * (there - here) > 0)
+
+
+lines = ["| input is better than | " + " | ".join(effects) + " |", "|---" + "|---:" * 6 + "|"]
+for name in list(methods)[1:]:
+    shares = [f"{input_wins(by_name, name, metric):.0%}" for metric in effects]
+    lines.append(f"| {name} | " + " | ".join(shares) + " |")
+input_table = "\n".join(lines)
+Markdown(input_table)
+
+# %% [markdown]
+# And how dark must a photo be before a method helps at all? We take the same scenes with more
+# and more light, enhance them, and compare with the well-lit photo. Where the curve of *input*
+# lies above another, that method does harm.
+
+
+# %%
+def light_sweep(methods, exposures, seed):
+    """Return method -> mean PSNR at each exposure, over the validation scenes."""
+    pictures = synthetic.synthetic_pairs(2, (160, 240), seed, synthetic.VAL_SCENES).normal
+    scored = {name: [] for name in methods}
+    for exposure in exposures:
+        camera = synthetic.Camera(exposure=float(exposure), photons=2000)
+        normals = [images.to_float(picture) for picture in pictures]
+        lows = [synthetic.darken(normal, seed, camera) for normal in normals]
+        for name, method in methods.items():
+            values = [psnr(method(low), n) for low, n in zip(lows, normals, strict=True)]
+            scored[name].append(np.mean(values))
+    return {name: np.array(values) for name, values in scored.items()}
+
+
+exposures = np.array([0.03, 0.06, 0.12, 0.2, 0.3, 0.45, 0.6, 0.8])
+swept = {name: methods[name] for name in ("input", "auto_gamma", *enhancers)}
+by_light = light_sweep(swept, exposures, seed)
+sweep = plotting.plot_curves(exposures, by_light, "share of the light", "PSNR (dB)", diagonal=False)
+sweep
+
+# %%
+for name in swept:
+    harmful = exposures[by_light[name] < by_light["input"]]
+    if name != "input":
+        print(
+            f"{name:14}", f"harms from {harmful[0]:.0%} of the light" if len(harmful) else "helps"
+        )
+
+# %% [markdown]
+# A method that was trained on very dark photos brightens what was nearly fine. Ask first whether
+# a photo is too dark; and if you have the camera's raw file, brighten that, because it holds more
+# than 256 levels.
+#
+# ### For a program, not for an eye
+#
+# Programs look for *keypoints*: corners that they find again in another photo of the same scene, to
+# align, stitch or recognise. What share of the keypoints of the well-lit photo is found again in
+# the dark one, at the same place? Each picture gets the same mean and contrast first, as a program
+# would do for itself, so that darkness alone costs nothing.
+
+
+# %%
+def keypoints(image):
+    """Return positions and descriptors of the 200 best corners (ORB)."""
+    grey = luminance(image)
+    finder = ORB(n_keypoints=200)
+    finder.detect_and_extract(0.2 * (grey - grey.mean()) / grey.std())
+    return finder.keypoints, finder.descriptors
+
+
+def found_again(enhanced, normal, radius=4):
+    """Return the share of keypoints whose best match lies within some pixels of their place."""
+    (there, first), (here, second) = keypoints(enhanced), keypoints(normal)
+    matches = match_descriptors(first, second, cross_check=True)
+    distance = np.linalg.norm(there[matches[:, 0]] - here[matches[:, 1]], axis=1)
+    return np.sum(distance < radius) / len(here)
+
+
+# %%
+floats = [(images.to_float(low), images.to_float(normal)) for _, low, normal in pairs]
+owners = [scene_list[name] for name, *_ in pairs]
+unprocessed = [found_again(low, normal) for low, normal in floats]
+lines = ["| method | found again | more than in the input |", "|---|---:|---:|"]
+lines += [f"| input | {np.mean(unprocessed):.2f} | |"]
+for name, method in list(methods.items())[1:]:
+    shares = [found_again(method(low), normal) for low, normal in floats]
+    more = np.subtract(shares, unprocessed)
+    interval = "{:+.2f}, {:+.2f}".format(*results.bootstrap_interval(more, owners))
+    lines.append(f"| {name} | {np.mean(shares):.2f} | {np.mean(more):+.2f} [{interval}] |")
+keypoint_table = "\n".join(lines)
+Markdown(keypoint_table)
+
+# %% [markdown]
+# ## How fast do the sliders answer?
+#
+# Measured in a browser, on a photo of 600×400: from the event that moves the slider until the
+# changed picture is painted.
+
+
+# %%
+def latency_table():
+    """Print the record of how long the sliders of this notebook take."""
+    path = files.data_dir() / "results" / "latency.json"
+    if not path.is_file():
+        return "Not measured yet: `python tests/web/measure_latency.py` does it."
+    record = json.loads(path.read_text(encoding="utf-8"))
+    lines = ["| panel | control | preview (ms) | slowest | full picture (ms) |"]
+    lines += ["|---|---|---:|---:|---:|"]
+    for row in record["controls"]:
+        numbers = f"{row['preview']:.0f} | {row['preview_slowest']:.0f} | {row['full']:.0f}"
+        lines.append(f"| {row['panel']} | {row['control']} | {numbers} |")
+    return "\n".join([*lines, "", record["protocol"]])
+
+
+Markdown(latency_table())
+
+# %% [markdown]
+# ## One page to keep
+#
+# All figures and tables of this run, in one file that needs nothing else.
+
+# %%
+parts = [
+    ("The photo, by all methods", overview(0)),
+    ("Its darkest window", overview(1)),
+    ("Leaderboard", leaderboard()),
+    ("PSNR with intervals", intervals),
+    ("Paired differences", paired),
+    ("Cost", cost),
+    ("Quality against time", chart),
+    ("Ranks", rank_table),
+    ("Metrics in dispute", disputes),
+    ("Noise, colour, highlights", effect_table),
+    ("Where the input is better", input_table),
+    ("More light, less help", sweep),
+    ("Keypoints found again", keypoint_table),
+]
+title = "Low-light enhancement: the methods compared"
+page = write_page(folder / "results.html", title, parts, f"Pairs of `{source}`; seed {seed}.")
+print(page.name, f"{page.stat().st_size / 1e6:.1f} MB")
+
+# %% [markdown]
+# ## Exercises
+#
+# **1.** Blend the best network with the photo at strengths from 0 to 1 and score each. Is the
+# full effect the best?
+#
+# <details><summary>Solution</summary>The next cell, on the sample, whose well-lit photo we
+# have.</details>
+
+# %% tags=["solution"]
+well_lit = images.to_float(normal)
+strongest = methods[next(name for name in ranking if name in methods)](sample)
+for strength in (0, 0.25, 0.5, 0.75, 1):
+    mixed = sample + strength * (strongest - sample)
+    print(f"strength {strength:.2f}: {psnr(np.clip(mixed, 0, 1), well_lit):.2f} dB")
+
+# %% [markdown]
+# **2.** Average two methods pixel by pixel. Does the mean beat both?
+#
+# <details><summary>Solution</summary>Errors in opposite directions cancel, and so does some of
+# the noise, if it is not the same in both.</details>
+
+# %% tags=["solution"]
+two_results = {name: methods[name](sample) for name in ("auto_gamma", "zero_dce_pp")}
+two_results["their mean"] = sum(two_results.values()) / 2
+for name, result in two_results.items():
+    print(f"{name:12} {psnr(result, well_lit):.2f} dB")
+
+# %% [markdown]
+# **3.** How many photos would make an *open* lead clear? The width of an interval falls with the
+# root of the number of photos. Estimate it for the closest pair of the ranking.
+#
+# <details><summary>Solution</summary>To exclude zero, the half width must shrink to the size of
+# the mean difference.</details>
+
+# %% tags=["solution"]
+pair, mean, low_end, high_end = min(steps["psnr"], key=lambda row: abs(row[1]))
+factor = ((high_end - low_end) / 2 / abs(mean)) ** 2
+print(f"{pair}: {mean:+.2f} dB, about {factor:.0f} times as many photos")
+
+# %% [markdown]
+# ## What was learnt
+#
+# - Look at dark windows and amplified differences; a whole photo hides what matters.
+# - Compare photo by photo. Forty photos settle large leads, not small ones.
+# - Metrics disagree often, and for reasons: brightness, noise, colour are separate questions.
+# - Enhancement has side effects that can be measured; on a photo with enough light it does harm.
+
+# %%
+from importlib.metadata import version
+
+for package in ("lle-utils", "keras", "numpy", "scikit-image", "ipywidgets"):
+    print(f"{package} {version(package)}")

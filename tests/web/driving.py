@@ -1,0 +1,213 @@
+"""Serve a notebook with Voila and drive its widgets in Chromium; no test in here."""
+
+import io
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lle_utils import notebooks
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# Jupytext's extension is made for JupyterLab alone and raises an error in Voila.
+LEFT_OUT = "--VoilaConfiguration.extension_denylist=jupyterlab-jupytext"
+# Seconds on two quiet cores, for a notebook that trains under Voila and for one picture.
+SLOWER = float(os.environ.get("LLE_TIME_FACTOR", "1"))
+READY, REDRAWN = 240 * SLOWER, 30 * SLOWER
+
+# What `image_slider` shows.
+BOX = ".widget-vbox:has(> img.lle-image):has(.noUi-handle)"
+
+# The bytes that an <img> shows, whether they come from a blob, a data URI or the server.
+BYTES = """async image => {
+    const blob = await (await fetch(image.src)).blob();
+    const reader = new FileReader();
+    const loaded = new Promise(resolve => { reader.onload = resolve; });
+    reader.readAsDataURL(blob);
+    await loaded;
+    return reader.result.split(",")[1];
+}"""
+
+
+@contextmanager
+def chromium() -> Iterator:
+    """Yield a browser."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def voila(name: str, folder: Path) -> Iterator[str]:
+    """Serve a notebook in the quick profile and yield its address."""
+    notebook = prepared(name, folder)
+    with served(["voila", str(notebook), LEFT_OUT, "--Voila.ip=127.0.0.1"], folder) as address:
+        yield address
+
+
+@contextmanager
+def jupyterlab(name: str, folder: Path) -> Iterator[str]:
+    """Serve a notebook in JupyterLab, with settings of its own, and yield its address."""
+    notebook = prepared(name, folder)
+    settings = folder / "settings" / "@jupyterlab" / "notebook-extension"
+    settings.mkdir(parents=True)
+    # Otherwise cells out of sight are taken off the page.
+    (settings / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')
+    own = {
+        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+        "JUPYTER_CONFIG_DIR": str(folder / "config"),
+    }
+    command = ["jupyterlab", "--IdentityProvider.token=", "--ServerApp.ip=127.0.0.1"]
+    command += ["--allow-root", f"--ServerApp.root_dir={folder}"]
+    with served(command, folder, own) as address:
+        yield f"{address}lab/tree/{notebook.name}"
+
+
+@contextmanager
+def served(
+    command: list[str], folder: Path, variables: dict[str, str] | None = None
+) -> Iterator[str]:
+    """Run ``python -m`` a server on a free port; its output goes to ``server.log``."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"} | (variables or {})
+    environment.pop("MPLBACKEND", None)
+    with open(folder / "server.log", "w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", *command, "--no-browser", f"--port={port}"],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment,
+        )
+        try:
+            wait_for_server(port, server, folder / "server.log")
+            yield f"http://127.0.0.1:{port}/"
+        finally:
+            server.terminate()
+            server.wait(timeout=20)
+
+
+def prepared(name: str, folder: Path) -> Path:
+    """Write the notebook with the parameters of the quick profile, without running it."""
+    import papermill
+
+    source = notebooks.source_path(name).with_suffix(".ipynb")
+    parameters = notebooks.load_profile("quick")[name] | {"output_dir": str(folder)}
+    target = folder / source.name
+    papermill.execute_notebook(
+        str(source), str(target), parameters, prepare_only=True, progress_bar=False
+    )
+    return target
+
+
+def wait_for_server(port: int, server: subprocess.Popen, log: Path) -> None:
+    for _ in range(300):
+        assert server.poll() is None, log.read_text()
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise AssertionError(f"The server did not start:\n{log.read_text()}")
+
+
+def new_page(browser, address: str, complaints: list[str]):
+    """Open an empty page, cut off from every other host, that collects errors."""
+    page = browser.new_page(viewport={"width": 1200, "height": 1400})
+    host = "/".join(address.split("/")[:3]) + "/"
+    # Templates ask for fonts and the like elsewhere; an empty answer stands for no network.
+    page.route(lambda url: not url.startswith(host), lambda route: route.fulfill(body=""))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    return page
+
+
+def open_page(browser, address: str, complaints: list[str]):
+    """Open a notebook in Voila and wait for its first picture."""
+    page = new_page(browser, address, complaints)
+    page.goto(address, timeout=READY * 1000, wait_until="commit")
+    page.locator("img.lle-image").first.wait_for(timeout=READY * 1000)
+    page.wait_for_load_state("load")
+    return page
+
+
+def run_in_lab(browser, address: str, complaints: list[str]):
+    """Open a notebook in JupyterLab, run all cells and wait until the last has run."""
+    page = new_page(browser, address, complaints)
+    page.goto(address, timeout=READY * 1000)
+    indicator = page.locator(".jp-Notebook-ExecutionIndicator")
+    page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for(timeout=60_000)
+    dialog = page.locator(".jp-Dialog .jp-mod-accept")  # asks for a kernel, now and then
+    page.add_locator_handler(dialog, lambda: dialog.click())
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    last = page.locator(".jp-CodeCell").last
+    deadline = time.monotonic() + READY
+    while not last.locator(".jp-OutputArea-output").count():
+        assert time.monotonic() < deadline, "the notebook did not finish"
+        indicator.hover()  # an action, which also answers a dialog
+        page.wait_for_timeout(500)
+    return page
+
+
+def shown(image) -> bytes:
+    return b64decode(image.evaluate(BYTES))
+
+
+def pixels(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
+
+
+def handle_center(slider) -> tuple[float, float]:
+    handle = slider.locator(".noUi-handle")
+    handle.scroll_into_view_if_needed()
+    box = handle.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def far_end(slider) -> float:
+    """Return the x of whichever end of the bar is farther from the handle."""
+    x, _ = handle_center(slider)
+    bar = slider.locator(".noUi-target").bounding_box()
+    left, right = bar["x"], bar["x"] + bar["width"]
+    return left if x - left > right - x else right
+
+
+def drag(page, slider, x: float) -> None:
+    """Drag the handle along its bar."""
+    page.mouse.move(*handle_center(slider))
+    page.mouse.down()
+    page.mouse.move(x, handle_center(slider)[1], steps=5)
+    page.mouse.up()
+
+
+def wait_until(image, accept: Callable[[bytes], bool], what: str) -> bytes:
+    """Return the picture once it is acceptable."""
+    deadline = time.monotonic() + REDRAWN
+    while time.monotonic() < deadline:
+        if accept(now := shown(image)):
+            return now
+        time.sleep(0.2)
+    raise AssertionError(f"The picture {what} within {REDRAWN:.0f} s of moving the slider.")

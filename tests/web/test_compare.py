@@ -1,0 +1,138 @@
+"""Notebook 08 in a real browser: every slider, the menu, an upload; in Voila and JupyterLab."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from driving import (
+    BOX,
+    CHROMIUM,
+    READY,
+    REDRAWN,
+    chromium,
+    drag,
+    far_end,
+    handle_center,
+    jupyterlab,
+    open_page,
+    pixels,
+    run_in_lab,
+    shown,
+    voila,
+    wait_until,
+)
+
+from lle_utils import images, inference, synthetic
+
+pytest.importorskip("playwright.sync_api")
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium"),
+]
+PANELS = 5 if "shed_light" in inference.list_enhancers() else 4
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def complaints() -> list[str]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def page(browser, complaints, tmp_path_factory) -> Iterator:
+    with voila("08_compare", tmp_path_factory.mktemp("voila")) as address:
+        page = open_page(browser, address, complaints)
+        page.get_by_text("Choose a photo").first.wait_for(timeout=READY * 1000)
+        yield page
+        page.close()
+
+
+def as_large_as(default: bytes):
+    """Return a test for a full picture, not a preview, that differs from the default."""
+    return lambda now: now != default and pixels(now).shape == pixels(default).shape
+
+
+def choose_file(page, path) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.locator(".widget-upload").click()
+    chooser.value.set_files(path)
+
+
+@pytest.mark.parametrize("number", range(PANELS))
+def test_every_slider_changes_its_picture_and_the_static_figure_shows_its_default(
+    page, complaints, number
+):
+    assert page.locator(BOX).count() == PANELS
+    box = page.locator(BOX).nth(number)
+    image = box.locator("img.lle-image")
+    default = shown(image)
+    figures = page.locator('img[src^="data:image/png"]').all()
+    assert default in [shown(figure) for figure in figures], "no static figure is the default"
+    width = image.bounding_box()["width"]
+    for slider in box.locator(".widget-slider").all():
+        start, _ = handle_center(slider)
+        drag(page, slider, far_end(slider))
+        moved = wait_until(image, as_large_as(default), "did not change")
+        assert np.abs(pixels(moved) - pixels(default)).mean() > 0.1
+        assert image.bounding_box()["width"] == width
+        drag(page, slider, start)
+        wait_until(image, lambda now: now == default, "did not come back")
+    assert box.locator(".lle-message").inner_text().strip() == ""
+    assert not complaints, "\n".join(complaints)
+
+
+def test_every_menu_changes_its_picture(page, complaints):
+    for box in page.locator(BOX).all():
+        image = box.locator("img.lle-image")
+        for menu in box.locator("select").all():
+            before, chosen = shown(image), menu.input_value()
+            other = next(o for o in menu.locator("option").all_inner_texts() if o != chosen)
+            menu.select_option(other)
+            wait_until(image, as_large_as(before), f"did not change with {other}")
+    assert not complaints, "\n".join(complaints)
+
+
+def test_an_uploaded_photo_reaches_every_panel(page, complaints, tmp_path):
+    photo = synthetic.synthetic_pairs(1, (120, 200), 5, ("chelsea",)).low[0]
+    path = images.save_image(tmp_path / "own.png", photo)
+    before = [shown(box.locator("img.lle-image")) for box in page.locator(BOX).all()]
+    upload = page.locator(".widget-vbox:has(> .widget-upload)")
+    choose_file(page, path)
+    upload.locator("img.lle-image").wait_for(timeout=REDRAWN * 1000)
+    for box, old in zip(page.locator(BOX).all(), before, strict=True):
+        image = box.locator("img.lle-image")
+        wait_until(image, lambda now, old=old: now != old, "did not show the photo")
+    wipe = page.locator(BOX).nth(1).locator("img.lle-image")
+    wait_until(wipe, lambda now: pixels(now).shape[:2] == (120, 200), "is not of the photo's size")
+    assert upload.locator(".lle-message").inner_text().strip() == ""
+    assert not complaints, "\n".join(complaints)
+
+
+def test_an_upload_that_is_no_photo_says_so(page, complaints, tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("hello")
+    choose_file(page, path)
+    message = page.locator(".widget-vbox:has(> .widget-upload) .lle-message")
+    message.get_by_text("notes.txt").wait_for(timeout=REDRAWN * 1000)
+    assert not complaints, "\n".join(complaints)
+
+
+def test_the_sliders_work_in_jupyterlab(browser, tmp_path):
+    complaints: list[str] = []
+    with jupyterlab("08_compare", tmp_path) as address:
+        page = run_in_lab(browser, address, complaints)
+        assert page.locator(BOX).count() == PANELS
+        for box in page.locator(BOX).all():
+            image, slider = box.locator("img.lle-image"), box.locator(".widget-slider").last
+            default = shown(image)
+            drag(page, slider, far_end(slider))
+            wait_until(image, as_large_as(default), "did not change")
+        page.close()
+    assert not complaints, "\n".join(complaints)
