@@ -1,4 +1,4 @@
-"""Notebook 08 in a real browser: every slider, the menu, an upload."""
+"""Notebook 08 in a real browser: every slider, the menus, an upload."""
 
 from collections.abc import Iterator
 
