@@ -236,9 +236,9 @@ widgets.static(overview, crop=(0, 6, 1, 1))
 # %% [markdown]
 # ## Before and after
 #
-# Two methods in one picture, with a border to move. `strength` blends the right one
-# with the photo: the full effect is often too much. While you drag, every second pixel is
-# shown; the rest follows when you stop.
+# Two methods in one picture, with a border to move. `strength` blends the right one with the
+# photo: the full effect is often too much. While you drag, every second pixel is shown; the rest
+# follows when you stop.
 
 
 # %%

@@ -67,33 +67,12 @@ def voila(name: str, folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def jupyterlab(name: str, folder: Path) -> Iterator[str]:
-    """Serve a notebook in JupyterLab, with settings of its own, and yield its address."""
-    notebook = prepared(name, folder)
-    settings = folder / "settings" / "@jupyterlab" / "notebook-extension"
-    settings.mkdir(parents=True)
-    # Otherwise cells out of sight are taken off the page.
-    (settings / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')
-    own = {
-        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
-        "JUPYTER_CONFIG_DIR": str(folder / "config"),
-    }
-    command = ["jupyterlab", "--IdentityProvider.token=", "--ServerApp.ip=127.0.0.1"]
-    command += ["--allow-root", f"--ServerApp.root_dir={folder}"]
-    with served(command, folder, own) as address:
-        yield f"{address}lab/tree/{notebook.name}"
-
-
-@contextmanager
-def served(
-    command: list[str], folder: Path, variables: dict[str, str] | None = None
-) -> Iterator[str]:
+def served(command: list[str], folder: Path) -> Iterator[str]:
     """Run ``python -m`` a server on a free port; its output goes to ``server.log``."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"} | (variables or {})
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"}
     environment.pop("MPLBACKEND", None)
     with open(folder / "server.log", "w") as log:
         server = subprocess.Popen(
@@ -150,25 +129,6 @@ def open_page(browser, address: str, complaints: list[str]):
     page.goto(address, timeout=READY * 1000, wait_until="commit")
     page.locator("img.lle-image").first.wait_for(timeout=READY * 1000)
     page.wait_for_load_state("load")
-    return page
-
-
-def run_in_lab(browser, address: str, complaints: list[str]):
-    """Open a notebook in JupyterLab, run all cells and wait until the last has run."""
-    page = new_page(browser, address, complaints)
-    page.goto(address, timeout=READY * 1000)
-    indicator = page.locator(".jp-Notebook-ExecutionIndicator")
-    page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for(timeout=60_000)
-    dialog = page.locator(".jp-Dialog .jp-mod-accept")  # asks for a kernel, now and then
-    page.add_locator_handler(dialog, lambda: dialog.click())
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    last = page.locator(".jp-CodeCell").last
-    deadline = time.monotonic() + READY
-    while not last.locator(".jp-OutputArea-output").count():
-        assert time.monotonic() < deadline, "the notebook did not finish"
-        indicator.hover()  # an action, which also answers a dialog
-        page.wait_for_timeout(500)
     return page
 
 

@@ -128,6 +128,7 @@ def main(target: Path) -> None:
             page.get_by_text("Choose a photo").first.wait_for(timeout=READY * 1000)
             page.wait_for_timeout(2000)
             rows = measure_all(page)
+            page.close()
     if complaints:
         raise SystemExit("\n".join(complaints))
     protocol = f"{PROTOCOL} {here['processor']}, {here['cores']} cores."

@@ -1,4 +1,4 @@
-"""Notebook 08 in a real browser: every slider, the menu, an upload; in Voila and JupyterLab."""
+"""Notebook 08 in a real browser: every slider, the menus, an upload."""
 
 from collections.abc import Iterator
 
@@ -13,10 +13,8 @@ from driving import (
     drag,
     far_end,
     handle_center,
-    jupyterlab,
     open_page,
     pixels,
-    run_in_lab,
     shown,
     voila,
     wait_until,
@@ -121,18 +119,4 @@ def test_an_upload_that_is_no_photo_says_so(page, complaints, tmp_path):
     choose_file(page, path)
     message = page.locator(".widget-vbox:has(> .widget-upload) .lle-message")
     message.get_by_text("notes.txt").wait_for(timeout=REDRAWN * 1000)
-    assert not complaints, "\n".join(complaints)
-
-
-def test_the_sliders_work_in_jupyterlab(browser, tmp_path):
-    complaints: list[str] = []
-    with jupyterlab("08_compare", tmp_path) as address:
-        page = run_in_lab(browser, address, complaints)
-        assert page.locator(BOX).count() == PANELS
-        for box in page.locator(BOX).all():
-            image, slider = box.locator("img.lle-image"), box.locator(".widget-slider").last
-            default = shown(image)
-            drag(page, slider, far_end(slider))
-            wait_until(image, as_large_as(default), "did not change")
-        page.close()
     assert not complaints, "\n".join(complaints)
