@@ -19,6 +19,7 @@ SUFFIX = {"onnx": ".onnx", "litert": ".tflite", "int8": "_int8", "saved_model": 
 NETWORK, CURVES = "network.tflite", "curves.tflite"  # the two parts of an int8 export
 PHOTOS, CALIBRATION = 5, 16  # photos to compare on, and to calibrate on
 TOLERANCE = 1e-4  # largest difference of a float export
+LOSS = 0.1  # dB of PSNR that int8 may cost
 
 
 class ExportError(ValueError):
@@ -67,7 +68,7 @@ def export(enhancer: Enhancer, target: str, folder: str | os.PathLike) -> tuple[
 
     Raises:
         ExportError: If the target is unknown, exists, cannot be made, or differs from Keras by
-            more than `TOLERANCE` (float only).
+            more than `TOLERANCE` (float) or costs more than `LOSS`.
         ImportError: If the target needs a package that is not installed.
     """
     import keras
@@ -105,6 +106,11 @@ def export(enhancer: Enhancer, target: str, folder: str | os.PathLike) -> tuple[
             raise ExportError(
                 f"{enhancer.name} as {target} differs from Keras by {measured['difference']:.2g}; "
                 f"at most {TOLERANCE:g} is accepted. Nothing was written."
+            )
+        if measured["loss"] > LOSS:
+            raise ExportError(
+                f"{enhancer.name} as {target} loses {measured['loss']:.2f} dB of PSNR on "
+                f"{measured['data']}; at most {LOSS:g} is accepted. Nothing was written."
             )
         measured["bytes"] = _size(draft)
         shutil.move(draft, path)
@@ -217,11 +223,10 @@ def _litert(path: Path):
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(path), num_threads=len(os.sched_getaffinity(0)))
-    inputs = interpreter.get_input_details()
+    names = interpreter.get_signature_runner().get_input_details()
+    # The order of the tensors in the file is the converter's; by name, the photo comes first.
+    inputs = [names[name] for name in sorted(names, key=lambda name: (name != "low", name))]
     output = interpreter.get_output_details()[0]["index"]
-    inputs.sort(key=lambda entry: entry["shape_signature"][-1])  # the photo first, then the maps
-    if len(inputs) == 2 and inputs[0]["shape_signature"][-1] == inputs[1]["shape_signature"][-1]:
-        inputs.sort(key=lambda entry: "low" not in entry["name"])
     shapes: list = []
 
     def run(*arrays: np.ndarray) -> np.ndarray:
