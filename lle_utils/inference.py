@@ -149,8 +149,8 @@ class Enhancer:
         from lle_utils.training import compile_options
 
         part = self.model.get_layer(name)
-        if not part.compiled:
-            part.compile(**compile_options())
+        for option, value in compile_options().items():
+            setattr(part, option, value)  # compile() would add an optimizer, which gets saved
         return part
 
     def _run(self, low: np.ndarray) -> np.ndarray:
