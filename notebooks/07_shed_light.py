@@ -285,8 +285,8 @@ def reconstruction_loss(wanted, enhanced):
     return loss
 
 
-print(f"low {float(reconstruction_loss(normal, low)):.3f}, normal ", end="")
-print(float(reconstruction_loss(normal, normal)))
+for name, photo in {"low": low, "normal": normal}.items():
+    print(name, f"{float(reconstruction_loss(normal[None], photo[None])):.3f}")
 
 # %% [markdown]
 # ## Loss 2: the features
@@ -474,7 +474,7 @@ class ShedLight(keras.Model):
     def draw(self, own, bright):
         """Return the level (N, 1) of each photo and the vector that is its reference."""
         count = ops.shape(own)[0]
-        level = highest * self.chance(count)
+        level = highest * self.chance(count) ** 2  # low ones more often: there a little is much
         level = ops.where(self.chance(count) < spread, level, ops.ones_like(level))
         mean = self.towards_mean.mean
         return level, ops.where(self.chance(count) < blind, mean, bright)
