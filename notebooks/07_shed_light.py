@@ -346,7 +346,7 @@ print(f"reference is the dark photo {float(triplet_loss(a, a, b)):.2f}")
 # one step of 8 bits. Without it the gradient of the hue has no bound.
 
 # %%
-GREY = 1 / 255
+GREY = 0.004
 
 
 def hue_saturation(photos):
@@ -481,7 +481,7 @@ class ShedLight(keras.Model):
         count = ops.shape(own)[0]
         level = highest * self.chance(count) ** 2  # low ones more often: there a little is much
         level = ops.where(self.chance(count) < spread, level, ops.ones_like(level))
-        mean = self.towards_mean.mean
+        mean = ops.convert_to_tensor(self.towards_mean.mean)
         return level, ops.where(self.chance(count) < blind, mean, bright)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
