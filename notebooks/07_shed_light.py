@@ -365,7 +365,7 @@ def angle_loss(a, b):
     """Return one minus the cosine between flattened images, the mean over the batch."""
     a, b = (ops.reshape(x, (ops.shape(x)[0], -1)) for x in (a, b))
     inner = ops.sum(a * b, -1) + 1e-6  # two images of zeros are equal
-    return ops.mean(1 - inner / (ops.sqrt(ops.sum(a * a, -1) * ops.sum(b * b, -1)) + 1e-6))
+    return ops.mean(1 - inner / ops.sqrt(ops.sum(a * a, -1) * ops.sum(b * b, -1) + 1e-12))
 
 
 def on_circle(turns):
