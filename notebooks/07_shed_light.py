@@ -434,9 +434,10 @@ def luminance_patch(low, normal, seeds, share):
     """Blend a random window of each dark photo (N, H, W, 3) with the well-lit one."""
     count, height, width, _ = ops.shape(low)
     inside = 1.0
-    for side, shape in ((height, (1, height, 1, 1)), (width, (1, 1, width, 1))):
+    for side, shape in ((height, (1, -1, 1, 1)), (width, (1, 1, -1, 1))):
         start = keras.random.uniform((count, 1, 1, 1), 0, 1 - share, seed=seeds)
-        place = ops.reshape(ops.arange(side, dtype="float32") / side, shape)
+        place = ops.arange(side, dtype="float32") / ops.cast(side, "float32")
+        place = ops.reshape(place, shape)
         inside *= ops.cast((place >= start) & (place < start + share), "float32")
     kept = keras.random.uniform((count, 1, 1, 1), seed=seeds)
     return low + inside * (1 - kept) * (normal - low)
