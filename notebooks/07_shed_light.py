@@ -584,8 +584,9 @@ trained = load_enhancer(save_enhancer(network, folder / "shed_light", card))
 # %% [markdown]
 # ## One photo, many levels
 #
-# The photo is encoded once. Level 0 is the photo itself, 1 the brightness of the training
-# photos, 1.25 more than any of them taught.
+# The photo is encoded once. Level 0 should be the photo itself, 1 the brightness of the training
+# photos, 1.25 the most that training showed. After a minute on three scenes the pictures are
+# soft, colours pale and the ends of the scale off; the order of the levels comes first.
 
 # %%
 at = trained.prepare(low)
