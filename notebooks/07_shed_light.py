@@ -1,0 +1,836 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Content and luminance apart: one model, many brightness levels
+#
+# You will split what a photo shows from how bright it is, exchange the second, and so get a
+# network whose result follows a slider, or the brightness of any photo you hand it.
+
+# %% [markdown] tags=["badges"]
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/low-light-notebooks/blob/main/notebooks/07_shed_light.ipynb)
+
+# %% tags=["setup"]
+import os
+import subprocess
+import sys
+
+if "google.colab" in sys.modules:  # elsewhere the package is installed already
+    project = "/content/low-light-notebooks"
+    address = "https://github.com/OWNER/low-light-notebooks"
+    if not os.path.isdir(project):
+        subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project], check=True)
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", project], check=True)
+    os.chdir(f"{project}/notebooks")
+
+# %% [markdown]
+# ## What you will learn
+#
+# - how an encoder can be made to keep brightness and content in different numbers;
+# - how to decode at any level: swap, average, interpolate and extrapolate those numbers;
+# - what a triplet loss is, and what goes wrong when hue is compared as if it were a line;
+# - why a score that may look at the true photo's brightness is another score.
+#
+# You should have read `02_metrics` and `04_mirnet`. With the synthetic sample the notebook
+# takes about a minute on two processor cores; the settings for LOL and a graphics card are in
+# `profiles/colab.yml`.
+#
+# **References.** Wang et al., *Shed Various Lights on a Low-Light Image: Multi-Level Enhancement
+# Guided by Arbitrary References*, arXiv 2101.00813, with its released code, which decides where
+# the two may differ; Schroff et al., *FaceNet*, CVPR 2015, equation 1 (the triplet loss).
+
+# %%
+import json
+import os
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+from IPython.display import Markdown
+from keras import layers, ops
+
+from lle_utils import (
+    baselines,
+    data,
+    files,
+    images,
+    plotting,
+    results,
+    supervised,
+    synthetic,
+    training,
+    widgets,
+)
+from lle_utils.inference import Enhancer, load_enhancer, multiply_adds, save_enhancer
+from lle_utils.layers import CropLike, TowardsMean
+from lle_utils.losses import ssim_loss
+
+# %% [markdown]
+# The next cell holds everything there is to set. The weights of the losses are those of the
+# paper; `blind`, `spread` and `highest` are ours and explained where they are used.
+
+# %% tags=["parameters"]
+source = "synthetic"  # or "lol": the pairs of LOL
+width = 8  # channels at full resolution; the paper has 32
+stages = [[10, 64, 4]]  # epochs, crop and batch size of each stage of training
+steps = 20  # training steps per epoch
+warmup = 10  # steps in which the learning rate rises
+learning_rate = 2e-3
+ema = 0.9  # momentum of the averaged weights; 0 for none
+ssim_weight = 0.0  # weight of the structural similarity beside the absolute difference
+feature_weight = 0.2  # weight of the feature loss; the paper has 2
+content_weight = 0.1  # weight of the hue and saturation loss; the paper has 2
+hue = "circular"  # how hue is compared: "linear" as in the paper, or "circular"
+patch = 0.25  # side of the luminance patch as a share of the crop's; 0 for none
+blind = 0.5  # share of training photos whose reference is the mean vector; the paper has 0
+spread = 0.5  # share of training photos that are shown at other levels than 1; the paper has 0
+highest = 1.25  # the highest of these levels
+validate_every = 2  # epochs between two measurements on validation photos
+seed = 0
+deterministic = False  # bit-identical repeats, at some cost in speed
+output_dir = ""  # where results go; empty: runs/07_shed_light in the project
+
+# %% [markdown]
+# ## Data: pairs
+#
+# Pairs of one scene, dark and well lit: of the synthetic camera, or those of LOL. The example
+# that we look at is synthetic whatever `source` is, and its scene is not trained on.
+
+
+# %%
+def load_pairs(source: str, split: str, seed: int):
+    """Return (name, low, normal) uint8 triples of the training or the validation scenes."""
+    if source == "lol":
+        pairs = data.lol_pairs(split)
+        return [(p.name, images.read_uint8(p.low), images.read_uint8(p.normal)) for p in pairs]
+    train = split == "train"
+    scenes = synthetic.TRAIN_SCENES if train else synthetic.VAL_SCENES
+    count, side = (24, (192, 192)) if train else (4, (160, 240))
+    pairs = synthetic.synthetic_pairs(count, side, seed if train else seed + 1, scenes)
+    return list(zip(pairs.names, pairs.low, pairs.normal, strict=True))
+
+
+train_pairs, val_pairs = (load_pairs(source, split, seed) for split in ("train", "val"))
+first = train_pairs[0][1]
+print(f"{len(train_pairs)} pairs for training, {len(val_pairs)} for validation; ", end="")
+print(f"{first.dtype} {first.shape}, from {first.min()} to {first.max()}")
+
+# %%
+sample = synthetic.synthetic_pairs(2, (160, 240), seed + 1, synthetic.VAL_SCENES)
+low, normal = (images.to_float(side[0]) for side in (sample.low, sample.normal))
+other = images.to_float(sample.normal[1])
+plotting.show_images({"low": low, "normal": normal, "another scene": other})
+
+# %% [markdown]
+# ## The idea
+#
+# A pair teaches one brightness per photo, and a network trained on pairs puts out just one. But
+# how bright a photo should be is a matter of taste. So let an **encoder** $E$ turn a photo into
+# a vector of two parts, luminance $\ell$ and content $c$, and let a **decoder** $G$ paint the
+# dark photo anew with its own content and the luminance of *another* photo, the reference:
+#
+# $$ E(I) = [\,\ell\,;c\,], \qquad
+#    \hat I = G\big(s_1,\dots,s_4,\; [\,\ell_\mathrm{ref}\,;\, c_\mathrm{low}\,]\big) $$
+#
+# The $s_k$ are feature maps of the dark photo at four resolutions, for its detail. Whoever
+# changes $\ell_\mathrm{ref}$ changes the brightness.
+#
+# ## The encoder
+#
+# Five stages of 3×3 convolutions, each at half the resolution of the one before; the mean over
+# the photo of the last features is the vector. The slope of `LeakyReLU` is 0.2 (Keras' default
+# is another).
+
+
+# %%
+def convolve(x, filters, times=2):
+    """Apply 3x3 convolutions with bias, each followed by a leaky ReLU."""
+    for _ in range(times):
+        x = layers.Conv2D(filters, 3, padding="same")(x)
+        x = layers.LeakyReLU(negative_slope=0.2)(x)
+    return x
+
+
+def encoder(width=32):
+    """Build E: ``photo`` (N, H, W, 3) to [s1, s2, s3, s4, content, luminance]."""
+    photo = keras.Input((None, None, 3), name="photo")
+    skips = [convolve(photo, width)]
+    for level in (1, 2, 3):
+        x = layers.MaxPooling2D(padding="same")(skips[-1])
+        skips.append(convolve(x, width * 2**level))
+    x = layers.MaxPooling2D(padding="same")(skips[-1])
+    x = layers.GlobalAveragePooling2D()(convolve(x, 16 * width, times=1))
+    luminance, content = ops.split(x, [3 * width], axis=-1)
+    return keras.Model(photo, [*skips, content, luminance], name="encoder")
+
+
+# %% [markdown]
+# At the paper's width the vector has 96 numbers for luminance and 416 for content. Nothing in
+# the *architecture* says which number means what: that is what the losses are for.
+
+# %%
+keras.utils.set_random_seed(seed)
+encode = encoder(width=8)
+*skips, content, luminance = encode(low[None])
+print("skips", [tuple(s.shape) for s in skips])
+print("content", tuple(content.shape), "luminance", tuple(luminance.shape))
+print(f"paper: {encoder().count_params():,} parameters")
+plotting.show_images([ops.convert_to_numpy(s)[0, ..., 0] for s in skips[:3]], columns=3)
+
+# %% [markdown]
+# ## The decoder
+#
+# The vector passes a dense layer, is laid over the coarsest maps as a constant, and on the way
+# up each resolution joins in. Odd sides need care: 5 pixels are pooled to 3, and enlarged to 6,
+# so `CropLike` cuts one off.
+
+
+# %%
+def decoder(width=32):
+    """Build G: [s1, s2, s3, s4, content, luminance] to a photo (N, H, W, 3) in [0, 1]."""
+    skips = [keras.Input((None, None, width * 2**level)) for level in range(4)]
+    content, luminance = keras.Input((13 * width,)), keras.Input((3 * width,))
+    code = layers.Dense(8 * width, activation="relu")(layers.concatenate([luminance, content]))
+    tiled = ops.zeros_like(skips[3]) + layers.Reshape((1, 1, 8 * width))(code)
+    x = convolve(layers.concatenate([skips[3], tiled]), 8 * width)
+    for skip in skips[2::-1]:
+        filters = skip.shape[-1]
+        x = layers.Conv2DTranspose(filters, 2, strides=2, use_bias=False)(x)
+        x = convolve(layers.concatenate([CropLike()([x, skip]), skip]), filters)
+    photo = layers.Conv2D(3, 1, activation="sigmoid")(x)
+    return keras.Model([*skips, content, luminance], photo, name="decoder")
+
+
+# %%
+decode = decoder(width=8)
+print(f"paper: {decoder().count_params():,} parameters")
+for side in ((5, 7), (33, 50)):
+    print(side, "->", decode(encode(np.zeros((1, *side, 3), "float32"))).shape[1:3])
+
+# %% [markdown]
+# ## The network
+#
+# Encoder and decoder are joined by a layer that moves the luminance by a **level**:
+#
+# $$ \ell(\alpha) = \ell_\mathrm{low} + \alpha\,(\bar\ell - \ell_\mathrm{low}) $$
+#
+# At 0 the photo keeps its own luminance, at 1 it gets $\bar\ell$, the mean over the well-lit
+# training photos, and beyond 1 more than that. With a reference, its vector takes the place of
+# $\bar\ell$. The level and the mean are our additions; the paper always has a reference.
+
+
+# %%
+def shed_light(width=32):
+    """Build the network: ``low`` (N, H, W, 3) and ``level`` (N, 1) to a photo in [0, 1]."""
+    low, level = keras.Input((None, None, 3), name="low"), keras.Input((1,), name="level")
+    *features, luminance = encoder(width)(low)
+    luminance = TowardsMean(name="towards_mean")([luminance, level])
+    return keras.Model([low, level], decoder(width)([*features, luminance]), name="shed_light")
+
+
+def describe(network):
+    """Print parameters and multiply-adds for a photo of 256x256."""
+    cost = multiply_adds(network) / 1e9
+    print(f"{network.count_params():,} parameters, {cost:.1f} G multiply-adds")
+
+
+# %% [markdown]
+# Both grow with the square of the width. Two processor cores train half the paper's width in
+# the time that they would need for a fifth of the steps at full width; the profile `cpu` has it.
+
+# %%
+for channels in (32, 16):
+    print(f"width {channels}: ", end="")
+    describe(shed_light(channels))
+training.set_seed(seed, deterministic)
+network = shed_light(width)
+describe(network)
+
+# %% [markdown]
+# The decoder can be asked alone, again and again, once a photo is encoded. An `Enhancer` does
+# so: `prepare` encodes and returns a function of the level, which a slider can call. Before
+# training nothing can be seen yet.
+
+
+# %%
+def viewer(network):
+    """Return the network as an enhancer, to see its results on whole photos."""
+    card = {"name": "shed_light", "inputs": ["low", "level"], "multiple": 1, "halo": None}
+    return Enhancer(network, card)
+
+
+at = viewer(network).prepare(low)
+plotting.show_images({f"level {level}": at(level) for level in (0, 0.5, 1)})
+
+# %% [markdown]
+# ## Loss 1: the photo
+#
+# The mean absolute difference from the well-lit photo of the pair; with `ssim_weight` above
+# zero the structural similarity joins in.
+
+
+# %%
+def reconstruction_loss(wanted, enhanced):
+    """Return the mean absolute difference plus the weighted structural similarity."""
+    loss = ops.mean(ops.abs(wanted - enhanced))
+    if ssim_weight:
+        loss += ssim_weight * ssim_loss(wanted, enhanced)
+    return loss
+
+
+for name, photo in {"low": low, "normal": normal}.items():
+    print(name, f"{float(reconstruction_loss(normal[None], photo[None])):.3f}")
+
+# %% [markdown]
+# ## Loss 2: the features
+#
+# Encode the *result* once more, $E(\hat I) = [\hat\ell; \hat c]$. Its content should be that of
+# the dark photo. Its luminance should be nearer to the reference's than to the dark photo's, by
+# a margin: a **triplet loss**. Once that holds the triplet is silent.
+#
+# $$ L_\mathrm{feat} = \max\big(0,\; d(\ell_\mathrm{ref}, \hat\ell) - d(\ell_\mathrm{low},
+#    \hat\ell) + 0.08\big) + \mathrm{mean}\,(c_\mathrm{low} - \hat c)^2 $$
+#
+# $d$ is the mean squared difference after each tensor was brought to mean 0 and standard
+# deviation 1, so that vectors cannot win by being small. (The released code standardises the
+# vectors of a batch together, and so do we.)
+
+
+# %%
+def standardise(vectors):
+    """Subtract the mean of all numbers and divide by their standard deviation."""
+    return (vectors - ops.mean(vectors)) / (ops.std(vectors) + 1e-8)
+
+
+def distance(a, b):
+    """Return the mean squared difference of two batches of vectors, standardised."""
+    return ops.mean(ops.square(standardise(a) - standardise(b)))
+
+
+def triplet_loss(reference, low, result, margin=0.08):
+    """Return how much the result's luminance fails to be nearer to the reference's."""
+    return ops.maximum(0.0, distance(reference, result) - distance(low, result) + margin)
+
+
+def feature_loss(reference, low, result, low_content, result_content):
+    """Return the triplet loss of the luminance plus the squared change of the content."""
+    kept = ops.mean(ops.square(low_content - result_content))
+    return triplet_loss(reference, low, result) + kept
+
+
+# %%
+rng = np.random.default_rng(0)
+a, b = rng.normal(size=(2, 4, 24)).astype("float32")
+print(f"result like the reference {float(triplet_loss(a, b, a)):.2f}, ", end="")
+print(f"like the dark photo {float(triplet_loss(a, b, b)):.2f}, ", end="")
+print(f"reference is the dark photo {float(triplet_loss(a, a, b)):.2f}")
+
+# %% [markdown]
+# ## Loss 3: colour
+#
+# Light may change, colour should not: hue and saturation of the result should be those of the
+# dark photo. Both are compared as one long vector per photo, by the cosine of the angle between
+# them. A pixel without colour has no hue; `GREY` is the chroma below which we let it fade out,
+# one step of 8 bits. Without it the gradient of the hue has no bound.
+
+# %%
+GREY = 0.004
+
+
+def hue_saturation(photos):
+    """Return hue and saturation, both in [0, 1], of photos (N, H, W, 3)."""
+    red, green, blue = ops.unstack(photos, 3, axis=-1)
+    top = ops.max(photos, axis=-1)
+    chroma = top - ops.min(photos, axis=-1)
+    safe = ops.maximum(chroma, GREY)
+    from_green, from_blue = 2 + (blue - red) / safe, 4 + (red - green) / safe
+    turn = ops.where(top == green, from_green, from_blue)
+    turn = ops.where(top == red, ops.mod((green - blue) / safe, 6), turn)
+    return turn / 6, chroma / ops.maximum(top, GREY)
+
+
+def angle_loss(a, b):
+    """Return one minus the cosine between flattened images, the mean over the batch."""
+    a, b = (ops.reshape(x, (ops.shape(x)[0], -1)) for x in (a, b))
+    inner = ops.sum(a * b, -1) + 1e-6  # two images of zeros are equal
+    return ops.mean(1 - inner / ops.sqrt(ops.sum(a * a, -1) * ops.sum(b * b, -1) + 1e-12))
+
+
+def on_circle(turns):
+    """Return cosine and sine of hues (N, H, W) as (N, H, W, 2)."""
+    return ops.stack([ops.cos(2 * np.pi * turns), ops.sin(2 * np.pi * turns)], axis=-1)
+
+
+def content_loss(low, enhanced, circular=False):
+    """Return how much hue and saturation changed; 0 for equal photos."""
+    (hue_a, saturation_a), (hue_b, saturation_b) = hue_saturation(low), hue_saturation(enhanced)
+    if circular:
+        hue_a, hue_b = on_circle(hue_a), on_circle(hue_b)
+    return 0.5 * (angle_loss(hue_a, hue_b) + angle_loss(saturation_a, saturation_b))
+
+
+# %%
+shades = dict(zip(("hue", "saturation"), hue_saturation(normal[None]), strict=True))
+pictures = {name: ops.convert_to_numpy(plane)[0] for name, plane in shades.items()}
+plotting.show_images({"normal": normal} | pictures)
+
+# %% [markdown]
+# **A circle taken for a line.** Hue turns: pure red is 0, and so is 1. The paper compares it as
+# a number, so that two reds that nobody can tell apart may count as far from each other. We
+# turn the hue of a patch around half a circle, starting at red, in either direction. Compared
+# as angles (`circular`) both directions cost the same.
+
+
+# %%
+def patch_of(turn):
+    """Return a saturated patch (1, 8, 8, 3) of a hue, given in turns."""
+    sixth = np.mod(6 * turn + np.array([0, 4, 2]), 6)
+    return np.tile(np.clip(np.abs(sixth - 3) - 1, 0, 1), (1, 8, 8, 1)).astype("float32")
+
+
+def mixed(turn):
+    """Return a picture of which half has a hue and half is green."""
+    return np.concatenate([patch_of(turn), patch_of(1 / 3)], axis=1)
+
+
+turns = np.linspace(-0.15, 0.15, 61)
+costs = {
+    name: [float(content_loss(mixed(0.0), mixed(t), circular)) for t in turns]
+    for name, circular in (("as a line", False), ("as a circle", True))
+}
+plotting.plot_curves(turns, costs, "hue away from red (turns)", "content loss", diagonal=False)
+
+# %% [markdown]
+# ## Training: which photo at which level
+#
+# In the paper the reference is always the well-lit photo of the pair. The network then never
+# sees $\bar\ell$, and a level only where the luminance patch made one. Ours draws for each
+# photo:
+#
+# - the **reference**: with probability `blind` the mean vector, else the pair's own. With the
+#   mean vector the network must guess the brightness, as it must in use;
+# - the **level**: with probability `spread` one between 0 and `highest`. What it should paint
+#   then is the blend $I_\mathrm{low} + \alpha (I_\mathrm{normal} - I_\mathrm{low})$, so level 0
+#   gives the photo back and brightness grows evenly;
+# - a **luminance patch**, as in the paper: a random window of the dark photo is blended with
+#   the well-lit one, so that one photo holds several levels. (The paper's window has a fixed
+#   size, ours is a share of the crop.)
+
+
+# %%
+def luminance_patch(low, normal, seeds, share):
+    """Blend a random window of each dark photo (N, H, W, 3) with the well-lit one."""
+    count, height, width, _ = ops.shape(low)
+    inside = 1.0
+    for side, shape in ((height, (1, -1, 1, 1)), (width, (1, 1, -1, 1))):
+        start = keras.random.uniform((count, 1, 1, 1), 0, 1 - share, seed=seeds)
+        place = ops.arange(side, dtype="float32") / ops.cast(side, "float32")
+        place = ops.reshape(place, shape)
+        inside *= ops.cast((place >= start) & (place < start + share), "float32")
+    kept = keras.random.uniform((count, 1, 1, 1), seed=seeds)
+    return low + inside * (1 - kept) * (normal - low)
+
+
+keras.utils.set_random_seed(seed)
+seeds = keras.random.SeedGenerator(seed)
+patched = ops.convert_to_numpy(luminance_patch(low[None], normal[None], seeds, 0.25))
+plotting.show_images({"low": low, "with a luminance patch": patched[0]})
+
+# %% [markdown]
+# The encoder runs three times in a step, on dark photo, reference and result, always with the
+# same weights. The mean vector follows the training: after each step it moves a little towards
+# the vectors of this step's well-lit photos.
+
+# %%
+TERMS = ("reconstruction", "feature", "content")
+
+
+class ShedLight(keras.Model):
+    """Train the network on pairs with the three losses."""
+
+    def __init__(self, network, term_weights, seed=0):
+        super().__init__()
+        self.network = network
+        parts = ("encoder", "decoder", "towards_mean")
+        self.encoder, self.decoder, self.towards_mean = map(network.get_layer, parts)
+        self.term_weights = term_weights
+        self.seeds = keras.random.SeedGenerator(seed)
+        self.trackers = [keras.metrics.Mean(name=name) for name in TERMS]
+
+    def call(self, low):
+        """Hand the photos on: all is done where the well-lit ones are known as well."""
+        return low
+
+    def chance(self, count):
+        """Return random numbers (count, 1) in [0, 1)."""
+        return keras.random.uniform((count, 1), seed=self.seeds)
+
+    def draw(self, own, bright):
+        """Return the level (N, 1) of each photo and the vector that is its reference."""
+        count = ops.shape(own)[0]
+        level = highest * self.chance(count) ** 2  # low ones more often: there a little is much
+        level = ops.where(self.chance(count) < spread, level, ops.ones_like(level))
+        mean = ops.convert_to_tensor(self.towards_mean.mean)
+        return level, ops.where(self.chance(count) < blind, mean, bright)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Add up the three terms for dark photos ``x`` and well-lit ones ``y``."""
+        low = luminance_patch(x, y, self.seeds, patch) if patch else x
+        *features, own = self.encoder(low)
+        bright = self.encoder(y)[-1]
+        level, reference = self.draw(own, bright)
+        vector = own + level * (reference - own)
+        level = level[..., None, None]
+        wanted = ops.clip(low + level * (y - low), 0, 1)
+        enhanced = self.decoder([*features, vector])
+        *_, content, luminance = self.encoder(enhanced)
+        self.follow(bright)
+        return self.add_up(
+            reconstruction_loss(wanted, enhanced),
+            feature_loss(vector, own, luminance, features[-1], content),
+            content_loss(low, enhanced, hue == "circular"),
+        )
+
+    def follow(self, bright):
+        """Move the mean vector towards those of well-lit photos."""
+        mean, goal = self.towards_mean.mean, ops.stop_gradient(ops.mean(bright, axis=0))
+        mean.assign(mean + 0.05 * (goal - mean))
+
+    def add_up(self, *terms):
+        """Note the terms and return their weighted sum."""
+        for tracker, term in zip(self.trackers, terms, strict=True):
+            tracker.update_state(term)
+        return sum(w * term for w, term in zip(self.term_weights, terms, strict=True))
+
+
+# %% [markdown]
+# As in notebook 04: warm-up and cosine, averaged weights, crops in stages, validation on whole
+# photos, blind, at level 1. A run that is killed goes on from its checkpoint.
+
+# %%
+folder = Path(output_dir) if output_dir else files.project_root() / "runs" / "07_shed_light"
+total = steps * sum(epochs for epochs, *_ in stages)
+_, crop, batch_size = max(stages, key=lambda stage: stage[1] ** 2 * stage[2])
+trainer = ShedLight(network, (1.0, feature_weight, content_weight), seed)
+optimizer = supervised.make_optimizer(learning_rate, total, warmup, ema or None)
+trainer.compile(optimizer, **training.compile_options())
+trainer.build((None, crop, crop, 3))
+plan = supervised.estimate_training(trainer, crop, batch_size, total)
+
+# %%
+validate = supervised.ValidationPsnr(viewer(network).enhance, val_pairs, validate_every)
+_, dark, bright = zip(*train_pairs, strict=True)
+checkpoint = folder / "shed_light_checkpoint.npz"
+started = time.time()
+history = supervised.fit_pairs(
+    trainer, dark, bright, stages, steps, checkpoint, seed, callbacks=[validate], verbose=0
+)
+print(f"{total} steps in {time.time() - started:.0f} s; ", end="")
+print(f"best PSNR {max(history['val_psnr']):.2f} dB")
+
+# %%
+plotting.loss_curves(history)
+
+# %% [markdown]
+# We go on with the best state. The mean vector is computed once more, exactly: from whole
+# well-lit photos, with the averaged weights. A hundred of them are enough.
+
+# %%
+training.load_checkpoint(training.best_path(checkpoint), trainer)
+encode, towards_mean = network.get_layer("encoder"), network.get_layer("towards_mean")
+
+
+def luminance_of(photo):
+    """Return the luminance vector of a photo (H, W, 3), uint8."""
+    return ops.convert_to_numpy(encode(images.to_float(photo)[None])[-1])[0]
+
+
+lit = bright[:: max(1, len(bright) // 100)]
+vectors = np.stack([luminance_of(photo) for photo in lit])
+towards_mean.mean.assign(vectors.mean(axis=0))
+
+# %% [markdown]
+# ## From network to enhancer
+
+# %%
+facts = {"data": source, "split": "train", "pairs": len(train_pairs), "seed": seed}
+facts |= {"width": width, "stages": stages, "steps": steps, "warmup": warmup}
+facts |= {"learning_rate": learning_rate, "ema": ema, "hue": hue, "patch": patch}
+facts |= {"weights": dict(zip(TERMS, trainer.term_weights, strict=True))}
+facts |= {"ssim_weight": ssim_weight, "blind": blind, "spread": spread, "highest": highest}
+facts |= {
+    "hardware": f"{os.cpu_count()} CPU cores",
+    "best_epoch": int(np.argmax(history["val_psnr"])) + 1,
+}
+LICENCES = {
+    "synthetic": "photos of scikit-image's wheel, each free to use",
+    "lol": "LOL v1: licence not stated",
+}
+card = viewer(network).card | {"method": "Shed Various Lights"}
+card |= {"training": facts, "licence": LICENCES[source]}
+trained = load_enhancer(save_enhancer(network, folder / "shed_light", card))
+
+# %% [markdown]
+# ## One photo, many levels
+#
+# The photo is encoded once. Level 0 should be the photo itself, 1 the brightness of the training
+# photos, 1.25 the most that training showed. After a minute on three scenes the pictures are
+# soft, colours pale and the ends of the scale off; the order of the levels comes first.
+
+# %%
+at = trained.prepare(low)
+levels = [0, 0.25, 0.5, 0.75, 1, 1.25]
+plotting.show_images({f"level {level}": at(level) for level in levels})
+
+# %% [markdown]
+# Mean brightness should grow with the level, for every photo, and start at the photo's own.
+
+
+# %%
+def brightness(at, levels):
+    """Return the mean of a prepared photo at several levels."""
+    return [float(at(level).mean()) for level in levels]
+
+
+fine = np.linspace(0, 1.5, 13)
+second = images.to_float(val_pairs[-1][1])
+curves = {"the example": brightness(at, fine)}
+curves["a validation photo"] = brightness(trained.prepare(second), fine)
+plotting.plot_curves(fine, curves, "level", "mean brightness", diagonal=False)
+
+# %% [markdown]
+# ## Try it
+#
+# `level` goes from the dark photo to beyond the training mean; `towards` says what level 1
+# means. The picture below the sliders is their starting point, for readers without a running
+# kernel.
+
+# %%
+prepared = {"the mean": at, "another scene": trained.prepare(low, reference=other)}
+
+
+def at_level(level, towards):
+    """Paint the example at a level, towards the mean or another photo."""
+    return prepared[towards](level)
+
+
+sliders = {"level": (0.0, 1.5, 0.05, 1.0), "towards": list(prepared)}
+widgets.image_slider(at_level, **sliders)
+
+# %%
+widgets.static(at_level, **sliders)
+
+# %% [markdown]
+# ## Swap the reference
+#
+# Any photo can be the reference: of the same scene, of another, or the same one darker. What it
+# shows should not matter to the result; how bright it is should. That is what *content and
+# luminance apart* promises. The table below the pictures measures it.
+
+# %%
+references = {"dark photo": low, "pair": normal, "another scene": other}
+references["another, half as bright"] = other / 2
+swapped = {name: trained.enhance(low, reference=photo) for name, photo in references.items()}
+rows = ["| reference | its mean | mean of the result |", "|---|---|---|"]
+for name, photo in references.items():
+    rows.append(f"| {name} | {photo.mean():.3f} | {swapped[name].mean():.3f} |")
+plotting.show_images(swapped, columns=2)
+
+# %%
+Markdown("\n".join(rows))
+
+# %% [markdown]
+# ## A bank of brightness levels
+#
+# No photo at hand? Sort the well-lit training photos by their mean and average the vectors of
+# each fifth. Going through this *bank* is a slider without a reference. Unlike the level it
+# runs along brightnesses that really occurred, from dim rooms to bright ones.
+
+# %%
+decode = network.get_layer("decoder")
+order = np.argsort([photo.mean() for photo in lit])
+fifths = np.array_split(order, 5)
+bank = [vectors[fifth].mean(axis=0) for fifth in fifths]
+
+
+def paint(features, vector):
+    """Decode the features of one photo with a luminance vector."""
+    return ops.convert_to_numpy(decode([*features, ops.convert_to_tensor(vector[None])]))[0]
+
+
+*features, own = encode(low[None])
+painted = [paint(features, vector) for vector in bank]
+for fifth, photo in zip(fifths, painted, strict=True):
+    source_mean = np.mean([lit[i].mean() for i in fifth]) / 255
+    print(f"photos of mean {source_mean:.3f}: the result has {photo.mean():.3f}")
+plotting.show_images(painted[::2], titles=["dimmest fifth", "middle", "brightest"])
+
+# %% [markdown]
+# **Several references.** The released code averages the *pictures* that they give. One can also
+# average the *vectors* and decode once.
+
+# %%
+of_pictures = np.mean([painted[0], painted[4]], axis=0)
+of_vectors = paint(features, (bank[0] + bank[4]) / 2)
+print(f"mean difference {np.abs(of_pictures - of_vectors).mean():.4f}")
+plotting.show_images({"mean of pictures": of_pictures, "picture of mean": of_vectors})
+
+# %% [markdown]
+# ## What the content ignores
+#
+# If the two parts are apart, light moves the luminance and leaves the content. We encode dark
+# and well-lit photos of the same scenes and ask which share of the variance of the vectors is
+# due to the light: 0 if it does not matter, 1 if nothing else does.
+
+
+# %%
+def share_of_light(dark, lit):
+    """Return which share of the variance of vectors (N, C) lies within the pairs."""
+    within = np.mean((dark - lit) ** 2, axis=0) / 4  # the variance of two numbers
+    return float(within.sum() / np.stack([dark, lit]).var(axis=(0, 1)).sum())
+
+
+def summaries(photos):
+    """Return content and luminance vectors of photos (H, W, 3), uint8."""
+    pairs = [encode(images.to_float(photo)[None])[-2:] for photo in photos]
+    return [np.concatenate([ops.convert_to_numpy(pair[i]) for pair in pairs]) for i in (0, 1)]
+
+
+_, val_dark, val_lit = zip(*val_pairs, strict=True)
+of_dark, of_lit = summaries(val_dark), summaries(val_lit)
+for name, dark_vectors, lit_vectors in zip(("content", "luminance"), of_dark, of_lit, strict=True):
+    print(f"{name:10} {share_of_light(dark_vectors, lit_vectors):.2f}")
+
+# %% [markdown]
+# ## Evaluation: three scores that must not be mixed
+#
+# - **mean level**: level 1, blind. Comparable with every other method here.
+# - **fixed reference**: one training photo, that of median brightness, for all. Blind too.
+# - **own reference**: each photo's own well-lit pair as reference, as in the paper. The method
+#   is *told* how bright the truth is, so this is no score to compare with the others.
+
+# %%
+names = [name for name, *_ in val_pairs]
+scenes = data.scene_map() if source == "lol" else {name: name.split("-")[0] for name in names}
+median = lit[order[len(order) // 2]]
+own_reference = iter(val_lit)
+methods = {"input": baselines.BASELINES["input"], "gamma": baselines.BASELINES["gamma"]}
+methods |= {
+    "shed_light, mean level": trained.enhance,
+    "shed_light, fixed reference": lambda low: trained.enhance(low, reference=median),
+    "shed_light, own reference": lambda low: trained.enhance(low, reference=next(own_reference)),
+}
+records = [
+    results.evaluate(name, method, val_pairs, data=f"{source}, val", scenes=scenes)
+    for name, method in methods.items()
+]
+results.save_records("07_shed_light", records, folder)
+Markdown(results.table(records))
+
+# %% [markdown]
+# Does brightness rise with the level on *every* validation photo, and does it start at the
+# photo's own? This is measured at six levels and kept.
+
+# %%
+rise = {"levels": levels, "images": names, "input": [], "output": []}
+for photo in val_dark:
+    prepared_photo = trained.prepare(images.to_float(photo))
+    rise["input"].append(float(images.to_float(photo).mean()))
+    rise["output"].append(brightness(prepared_photo, levels))
+with files.atomic_path(folder / "levels.json") as temporary:
+    temporary.write_text(json.dumps(rise, indent=1) + "\n", encoding="utf-8")
+output = np.array(rise["output"])
+rising = (np.diff(output, axis=1) > 0).all(axis=1)
+offset = np.abs(output[:, 0] / rise["input"] - 1)
+print(f"rising on {rising.sum()} of {len(rising)} photos; ", end="")
+print(f"at level 0 at most {offset.max():.0%} away from the input")
+
+# %% [markdown]
+# ## Where it fails
+#
+# **Far beyond 1** the vector leaves everything that training has seen, and highlights wash out.
+# **A well-exposed photo** at level 1 is pulled towards the training mean, whatever it needs; a
+# level near 0 leaves it alone. **One number for all**: a level brightens lamp and shadow alike,
+# and when half a photo is lit, no level suits both halves.
+
+# %%
+good = images.to_float(synthetic.scenes()["coffee"])[::2, ::2]
+backlit = np.concatenate([good[:, : good.shape[1] // 2] * 0.1, good[:, good.shape[1] // 2 :]], 1)
+pictures = {"level 3": at(3.0), "well exposed": good}
+pictures |= {"well exposed, level 1": trained.enhance(good), "half lit": backlit}
+pictures |= {"half lit, level 0.5": trained.enhance(backlit, 0.5)}
+pictures |= {"half lit, level 1": trained.enhance(backlit)}
+plotting.show_images(pictures)
+
+# %% [markdown]
+# ## Exercises
+#
+# **1.** Two photos of a red ball differ by a breath of magenta: hues 0.02 and 0.98. What do the
+# two variants of the content loss make of it?
+#
+# <details><summary>Solution</summary>As a line the hues are as far apart as can be; as angles
+# they are neighbours. The next cell shows both.</details>
+
+# %% tags=["solution"]
+for name, circular in {"as a line": False, "as a circle": True}.items():
+    print(name, f"{float(content_loss(mixed(0.02), mixed(0.98), circular)):.4f}")
+
+# %% [markdown]
+# **2.** Exchange the *content* of the example for that of the other scene and keep its
+# luminance. How much changes, compared with exchanging the luminance? (*Hint:* `encode`,
+# `decode`.)
+#
+# <details><summary>Solution</summary>The next cell. The picture stays: its detail comes through
+# the feature maps, and the content vector only colours what is painted.</details>
+
+# %% tags=["solution"]
+*skips, content, own = encode(low[None])
+*_, other_content, other_luminance = encode(other[None])
+as_it_is = decode([*skips, content, own])
+for name, both in {
+    "content": (other_content, own),
+    "luminance": (content, other_luminance),
+}.items():
+    change = ops.mean(ops.abs(decode([*skips, *both]) - as_it_is))
+    print(f"other {name}: mean change {float(change):.3f}")
+
+# %% [markdown]
+# **3.** Why must the encoder be *one* set of weights in all three passes? Make a second encoder
+# with weights of its own, as a well-known port of this method did, and let it encode the
+# reference.
+#
+# <details><summary>Solution</summary>Its numbers mean something else, so the decoder is handed
+# noise: the brightness no longer follows the reference.</details>
+
+# %% tags=["solution"]
+keras.utils.set_random_seed(1)
+stranger = encoder(width)
+for name, photo in {"bright": other, "half as bright": other / 2}.items():
+    ours, theirs = (decode([*skips, content, e(photo[None])[-1]]) for e in (encode, stranger))
+    print(f"{name} reference: {float(ops.mean(ours)):.3f}, ", end="")
+    print(f"with the other encoder {float(ops.mean(theirs)):.3f}")
+
+# %% [markdown]
+# ## What was learnt
+#
+# - Losses decide what a number means. Exchange it in training, and it can be exchanged in use.
+# - Encode once, decode often: that makes a network quick enough for a slider.
+# - A triplet loss asks for an order, not for a value, and falls silent when it is met.
+# - Compare angles as angles.
+# - A method that is told the truth's brightness has another score, and needs another name.
+#
+# Next, `08_compare` puts all methods side by side.
+
+# %%
+print(training.versions())

@@ -1,0 +1,259 @@
+"""Acceptance tests of Shed Light on the very code that notebook 07 teaches."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from skimage.color import rgb2hsv
+
+from lle_utils import supervised, synthetic, training
+from lle_utils.images import to_float
+from lle_utils.inference import load_enhancer, multiply_adds, save_enhancer
+from lle_utils.metrics import psnr
+from lle_utils.notebooks import definitions
+
+SETTINGS = {"ssim_weight": 0.0, "hue": "circular", "patch": 0.25, "highest": 1.25}
+SETTINGS |= {"blind": 0.5, "spread": 0.5}
+LEVELS = [0, 0.25, 0.5, 0.75, 1, 1.25]
+
+
+@pytest.fixture
+def notebook():
+    code = definitions("07_shed_light")
+    code.__dict__.update(SETTINGS)
+    return code
+
+
+@pytest.fixture
+def network(notebook):
+    keras.utils.set_random_seed(0)
+    return notebook.shed_light(4)
+
+
+def noise(*shape):
+    return np.random.default_rng(0).random(shape).astype("float32")
+
+
+def number(tensor):
+    return float(ops.convert_to_numpy(tensor))
+
+
+# The network
+
+
+def test_the_papers_size_has_the_specified_parameters_and_cost(notebook):
+    assert notebook.encoder().count_params() == 2_352_416
+    assert notebook.decoder().count_params() == 2_654_499
+    *_, content, luminance = notebook.encoder().outputs
+    assert (luminance.shape[-1], content.shape[-1]) == (96, 416)
+    pixels = 400 * 600 / 256**2
+    assert multiply_adds(notebook.encoder()) * pixels == pytest.approx(13.7e9, rel=0.02)
+    both = multiply_adds(notebook.shed_light()) * pixels
+    assert both == pytest.approx(13.7e9 + 28.4e9, rel=0.02)
+
+
+def test_all_three_passes_share_one_set_of_encoder_weights(notebook, network):
+    trainer = notebook.ShedLight(network, (1.0, 1.0, 1.0))
+    trainer.build((None, 32, 32, 3))
+    trainer.compile("adam", **training.compile_options())
+    trainer.train_on_batch(0.1 * noise(2, 32, 32, 3), noise(2, 32, 32, 3))
+    parts = notebook.encoder(4), notebook.decoder(4)
+    assert len(trainer.trainable_variables) == sum(len(part.weights) for part in parts)
+    assert sum(w.shape[0] == 3 for w in trainer.trainable_variables if len(w.shape) == 4) > 0
+    photo_kernels = [w for w in trainer.trainable_variables if w.shape == (3, 3, 3, 4)]
+    assert len(photo_kernels) == 1
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 7), (16, 33), (31, 20)])
+def test_any_size_comes_back_in_its_size_and_range(notebook, network, size):
+    low = noise(*size, 3)
+    for level in (0, 1.25):
+        enhanced = notebook.viewer(network).enhance(low, level)
+        assert enhanced.shape == low.shape
+        assert 0 <= enhanced.min() <= enhanced.max() <= 1
+
+
+def test_level_and_reference_change_the_luminance_and_not_a_bit_of_the_content(network):
+    network.get_layer("towards_mean").mean.assign(np.full(12, 0.7))
+    handed = network.get_layer("decoder")._inbound_nodes[-1].input_tensors
+    inside = keras.Model(network.inputs, handed)
+    low = noise(1, 24, 40, 3)
+    *dark, own = inside.predict_on_batch([low, np.zeros((1, 1), "float32")])
+    *bright, moved = inside.predict_on_batch([low, np.ones((1, 1), "float32")])
+    for a, b in zip(dark, bright, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert np.abs(own - moved).min() > 0
+    np.testing.assert_allclose(moved, 0.7, atol=1e-6)
+
+
+def test_a_saved_enhancer_is_the_same_under_the_other_backend(notebook, network, tmp_path):
+    network.get_layer("towards_mean").mean.assign(noise(12))
+    card = notebook.viewer(network).card | {"method": "test", "training": {}, "licence": "none"}
+    save_enhancer(network, tmp_path / "shed_light", card)
+    np.save(tmp_path / "photo.npy", noise(21, 30, 3))
+    code = (
+        "import sys, numpy as np; from lle_utils.inference import load_enhancer;"
+        "import keras; assert keras.backend.backend() == 'jax';"
+        "folder = sys.argv[1]; e = load_enhancer(folder + '/shed_light');"
+        "photo = np.load(folder + '/photo.npy');"
+        "np.save(folder + '/out.npy', [e.enhance(photo, 0.5), e.enhance(photo, reference=photo)])"
+    )
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=environment, check=True)
+    here = load_enhancer(tmp_path / "shed_light")
+    photo = noise(21, 30, 3)
+    expected = [here.enhance(photo, 0.5), here.enhance(photo, reference=photo)]
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, atol=1e-5)
+
+
+# The losses
+
+
+def test_distance_ignores_shift_and_scale_and_has_a_closed_form(notebook):
+    a = noise(4, 6)
+    assert number(notebook.distance(a, 3 * a + 2)) == pytest.approx(0, abs=1e-6)
+    assert number(notebook.distance(a, -a)) == pytest.approx(4, rel=1e-4)  # twice each, squared
+
+
+def test_triplet_loss_closed_forms(notebook):
+    reference, low = noise(4, 6), -noise(4, 6)
+    assert number(notebook.triplet_loss(low, low, reference)) == pytest.approx(0.08)
+    assert number(notebook.triplet_loss(reference, low, reference)) == 0
+    assert number(notebook.triplet_loss(reference, low, low)) == pytest.approx(4.08, rel=1e-4)
+
+
+def test_feature_loss_adds_the_squared_change_of_the_content(notebook):
+    vectors, content = noise(4, 6), noise(4, 8)
+    loss = notebook.feature_loss(vectors, -vectors, vectors, content, content + 0.5)
+    assert number(loss) == pytest.approx(0.25, rel=1e-4)
+
+
+def test_hue_and_saturation_are_those_of_skimage(notebook):
+    photo = to_float(synthetic.scenes()["coffee"])[:80, :120]
+    photo = photo[..., [1, 0, 2]]  # a green cast beside the red one
+    for picture in (photo, to_float(synthetic.scenes()["chelsea"])[:80, :121]):
+        hue, saturation = map(ops.convert_to_numpy, notebook.hue_saturation(picture[None]))
+        expected = rgb2hsv(picture)
+        away = np.abs(hue[0] - expected[..., 0])
+        assert np.minimum(away, 1 - away).max() < 1e-4
+        np.testing.assert_allclose(saturation[0], expected[..., 1], atol=1e-4)
+
+
+@pytest.mark.parametrize("circular", [False, True])
+def test_content_loss_is_zero_for_the_input_even_when_grey_or_black(notebook, circular):
+    for photo in (noise(2, 9, 7, 3), np.full((1, 4, 4, 3), 0.3, "float32"), np.zeros((1, 4, 4, 3))):
+        photo = photo.astype("float32")
+        assert number(notebook.content_loss(photo, photo, circular)) == pytest.approx(0, abs=1e-5)
+
+
+def test_content_loss_ignores_light_and_minds_colour(notebook):
+    photo = noise(1, 16, 16, 3)
+    assert number(notebook.content_loss(photo, photo / 2)) == pytest.approx(0, abs=1e-5)
+    assert number(notebook.content_loss(photo, photo[..., ::-1])) > 0.05
+
+
+def test_only_as_a_circle_do_two_reds_lie_side_by_side(notebook):
+    def red(turn):
+        sixth = np.mod(6 * turn + np.array([0, 4, 2]), 6)
+        return np.tile(np.clip(np.abs(sixth - 3) - 1, 0, 1), (1, 4, 4, 1)).astype("float32")
+
+    # A quarter of the picture is green, so that the planes have a direction to differ in.
+    one, other = (np.concatenate([red(t), red(1 / 3)], axis=2) for t in (0.02, 0.98))
+    assert number(notebook.content_loss(one, other, circular=True)) < 0.02
+    assert number(notebook.content_loss(one, other, circular=False)) > 0.2
+
+
+def test_the_gradient_of_the_content_loss_is_finite_at_grey(notebook):
+    import tensorflow as tf  # only to differentiate outside of a model
+
+    grey = tf.fill((1, 4, 4, 3), 0.3)
+    for start in (grey, 0 * grey):
+        with tf.GradientTape() as tape:
+            tape.watch(start)
+            loss = notebook.content_loss(noise(1, 4, 4, 3), start, circular=True)
+        assert np.isfinite(tape.gradient(loss, start).numpy()).all()
+
+
+# Training
+
+
+def test_the_patch_blends_a_window_and_leaves_the_rest(notebook):
+    low, normal = np.zeros((3, 40, 60, 3), "float32"), np.ones((3, 40, 60, 3), "float32")
+    seeds = keras.random.SeedGenerator(3)
+    patched = ops.convert_to_numpy(notebook.luminance_patch(low, normal, seeds, 0.25))
+    for photo in patched:
+        window = photo[..., 0] > 0
+        assert window.sum() == pytest.approx(10 * 15, abs=25)
+        rows, columns = np.nonzero(window)
+        assert window[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1].all()
+        assert np.unique(photo[window]).size == 1
+    assert np.unique(patched.max(axis=(1, 2, 3))).size == 3  # each photo has a blend of its own
+
+
+def test_levels_and_references_are_drawn_as_said(notebook, network):
+    mean = np.full(12, 0.3, "float32")
+    network.get_layer("towards_mean").mean.assign(mean)
+    own, bright = np.zeros((4000, 12), "float32"), np.ones((4000, 12), "float32")
+    trainer = notebook.ShedLight(network, (1, 1, 1))
+    level, reference = map(ops.convert_to_numpy, trainer.draw(own, bright))
+    assert (level == 1).mean() == pytest.approx(0.5, abs=0.05)
+    assert level.min() < 0.05
+    assert 1.2 < level.max() <= 1.25
+    assert (reference == 0.3).all(axis=1).mean() == pytest.approx(0.5, abs=0.05)
+    notebook.__dict__.update(blind=0, spread=0)  # the paper
+    level, reference = map(ops.convert_to_numpy, trainer.draw(own, bright))
+    assert (level == 1).all()
+    assert (reference == bright).all()
+
+
+def train(notebook, steps, folder):
+    """Train a narrow network for some steps; return it as an enhancer, and the history."""
+    notebook.__dict__.update(SETTINGS)
+    keras.utils.set_random_seed(0)
+    network = notebook.shed_light(8)
+    trainer = notebook.ShedLight(network, (1.0, 0.2, 0.1))
+    trainer.compile(supervised.make_optimizer(3e-3, steps, 10), **training.compile_options())
+    trainer.build((None, 48, 48, 3))
+    pairs = synthetic.synthetic_pairs(12, (96, 96), 0, synthetic.TRAIN_SCENES)
+    history = supervised.fit_pairs(
+        trainer, pairs.low, pairs.normal, [[2, 48, 4]], steps // 2, folder / "c.npz", verbose=0
+    )
+    return notebook.viewer(network), history
+
+
+@pytest.mark.slow
+def test_after_a_short_training_brightness_rises_with_level_and_follows_the_reference(
+    notebook, tmp_path
+):
+    enhancer, history = train(notebook, 160, tmp_path)
+    assert history["loss"][-1] < history["loss"][0]
+    assert set(history) == {"loss", *notebook.TERMS}
+    pairs = synthetic.synthetic_pairs(3, (96, 128), 5, synthetic.VAL_SCENES)
+    untrained = notebook.viewer(notebook.shed_light(8))
+    scores = []
+    for low, normal in zip(to_float(pairs.low), to_float(pairs.normal), strict=True):
+        assert (np.diff(notebook.brightness(enhancer.prepare(low), LEVELS)) > 0).all()
+        dim, lit = (enhancer.enhance(low, reference=k * normal).mean() for k in (0.3, 1))
+        assert dim < lit
+        rivals = (enhancer.enhance(low), low, untrained.enhance(low))
+        scores.append([psnr(photo, normal) for photo in rivals])
+    assert np.argmax(np.mean(scores, axis=0)) == 0
+
+
+@pytest.mark.slow
+def test_it_trains_under_jax_too(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]);"
+        "import keras; assert keras.backend.backend() == 'jax';"
+        "from test_shed_light import definitions, train; code = definitions('07_shed_light');"
+        "enhancer, history = train(code, 24, Path(sys.argv[2]));"
+        "mean = enhancer.model.get_layer('towards_mean').mean.numpy();"
+        "assert abs(mean).max() > 1e-3, mean; assert history['loss'][1] < history['loss'][0]"
+    )
+    here = os.path.dirname(__file__)
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    subprocess.run([sys.executable, "-c", code, here, str(tmp_path)], env=environment, check=True)
