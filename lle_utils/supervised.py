@@ -196,7 +196,8 @@ def estimate_training(model: keras.Model, crop: int, batch_size: int, steps: int
     available = _resident() + _available()
     _trial(model, crop, 1)  # pays for what is needed once
     one, two = (_trial(model, crop, n)[1] for n in (1, 2))
-    needed = max(one, two) + max(batch_size - 2, 0) * max(two - one, 0)
+    batch_alone = 2 * 3 * 4 * crop**2  # both sides of a pair in 32 bits
+    needed = max(one, two) + max(batch_size - 2, 0) * max(two - one, batch_alone)
     if needed > available:
         raise MemoryError(
             f"A step of {batch_size} crops of {crop}x{crop} needs about {needed / 1e9:.1f} GB "

@@ -97,15 +97,12 @@ def test_any_size_comes_back_in_its_size_and_range(notebook, build, size, tmp_pa
 
 
 def test_tiles_leave_no_seam(notebook, monkeypatch):
-    from lle_utils import inference
-
     network = bold(notebook.dce_net())
     model = keras.Model(network.input, network.outputs[0])
     low = np.random.default_rng(1).random((70, 90, 3)).astype("float32")
     whole = Enhancer(model, {**CARD, "multiple": 1, "halo": None}).enhance(low)
-    monkeypatch.setattr(inference, "WHOLE_LIMIT", 0)
-    monkeypatch.setattr(inference, "TILE", 32)
-    tiled = Enhancer(model, {**CARD, "multiple": 1, "halo": 8}).enhance(low)
+    monkeypatch.setattr("lle_utils.inference.tile_side", lambda *_: 32)
+    tiled = Enhancer(model, {**CARD, "multiple": 1, "halo": 8}).enhance(low, memory=10**9)
     np.testing.assert_allclose(tiled, whole, atol=1e-5)
 
 
