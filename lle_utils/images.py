@@ -208,6 +208,23 @@ def load_image(path: str | os.PathLike) -> np.ndarray:
     return to_float(read_uint8(path))
 
 
+def as_float(image: np.ndarray | str | os.PathLike) -> np.ndarray:
+    """Return a photo, given as a path or an array, as a float image.
+
+    Args:
+        image: A path, or an array of uint8, uint16, or floating point in [0, 1].
+
+    Returns:
+        float32 image in [0, 1]; an array of floating point is returned as it is.
+
+    Raises:
+        ImageError, FileNotFoundError: If a file cannot be read.
+    """
+    if isinstance(image, (str, os.PathLike)):
+        return load_image(image)
+    return to_float(image) if image.dtype in (np.uint8, np.uint16) else image
+
+
 def save_image(path: str | os.PathLike, image: np.ndarray, quality: int = 95) -> Path:
     """Write an image, rounded to 8 bits; the file appears whole or not at all.
 

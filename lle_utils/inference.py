@@ -16,6 +16,7 @@ import numpy as np
 from lle_utils.files import atomic_path, commit, data_dir
 from lle_utils.images import (
     ImageError,
+    as_float,
     check_image,
     pad_to_multiple,
     read_uint8,
@@ -116,10 +117,10 @@ class Enhancer:
         if side is not None:
             run = self._run if halo is not None else self._runner(photo, level, reference)
             blend = BLEND if halo is None else 0
-            return enhance_tiles(run, photo, _to_float, side, margin, blend, multiple)
+            return enhance_tiles(run, photo, as_float, side, margin, blend, multiple)
         if self.has_level:
             return self.prepare(photo, reference=reference)(1.0 if level is None else level)
-        return convert_like(self._run(_to_float(photo)), photo.dtype)
+        return convert_like(self._run(as_float(photo)), photo.dtype)
 
     @cached_property
     def _bytes_per_pixel(self) -> float:
@@ -129,7 +130,7 @@ class Enhancer:
         self, photo: np.ndarray, level: float | None, reference: Any
     ) -> Callable[[np.ndarray], np.ndarray]:
         """Return a function for tiles that knows the whole photo from a reduced copy."""
-        reduced = _to_float(reduce_to(photo, REDUCED))
+        reduced = as_float(reduce_to(photo, REDUCED))
         if self.has_level:
             own = self._encode(reduced)[-1]
             vector = self._vectors(own, reference)(1.0 if level is None else level)
@@ -168,7 +169,7 @@ class Enhancer:
         """
         self._check_has_level()
         photo = _read(image)
-        low = _to_float(photo)
+        low = as_float(photo)
         features = self._encode(low)
         vector = self._vectors(features[-1], reference)
 
@@ -182,7 +183,7 @@ class Enhancer:
         if reference is None:
             target = self.model.get_layer("towards_mean").mean.numpy()[None]
         else:
-            target = self._encode(_to_float(_read(reference)))[-1]
+            target = self._encode(as_float(_read(reference)))[-1]
         return lambda level: own + _check_level(level) * (target - own)
 
     def _decode(self, features: Sequence, vector: np.ndarray, shape: tuple) -> np.ndarray:
@@ -220,10 +221,6 @@ def _read(image: np.ndarray | str | os.PathLike) -> np.ndarray:
     if image.ndim != 3 or image.shape[-1] != 3 or 0 in image.shape:
         raise ImageError(f"image has shape {image.shape}; expected RGB (H, W, 3).")
     return image
-
-
-def _to_float(photo: np.ndarray) -> np.ndarray:
-    return to_float(photo) if photo.dtype in (np.uint8, np.uint16) else photo
 
 
 def _check_level(level: float) -> np.float32:

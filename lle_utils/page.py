@@ -6,13 +6,13 @@ import base64
 import html
 import os
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from lle_utils.files import atomic_path
+from lle_utils.plotting import png
 from lle_utils.report import INDEX_STYLE
 
 STYLE = (
@@ -70,9 +70,7 @@ def _content(heading: str, part: Part) -> str:
     if isinstance(part, str):
         return f'<div class="table">{_markdown(part)}</div>'
     if isinstance(part, Figure):
-        buffer = BytesIO()
-        part.savefig(buffer, format="png")
-        return _picture(heading, buffer.getvalue())
+        return _picture(heading, png(part))
     if isinstance(part, np.ndarray):
         from lle_utils.widgets import encode_png
 

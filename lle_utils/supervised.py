@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,10 +13,15 @@ import keras
 import numpy as np
 
 from lle_utils import synthetic, training
-from lle_utils.data import lol_pairs
-from lle_utils.images import load_image, read_uint8, to_float
+from lle_utils.data import lol_pairs, scene_map
+from lle_utils.images import as_float, read_uint8
 from lle_utils.metrics import psnr
 from lle_utils.streams import PairStream, Photos
+
+LICENCES = {
+    "synthetic": "photos of scikit-image's wheel, each free to use",
+    "lol": "LOL v1: licence not stated",
+}
 
 
 def load_pairs(source: str, split: str, seed: int = 0) -> list[tuple]:
@@ -46,6 +51,19 @@ def load_pairs(source: str, split: str, seed: int = 0) -> list[tuple]:
     count, side = (24, (192, 192)) if train else (4, (160, 240))
     pairs = synthetic.synthetic_pairs(count, side, seed if train else seed + 1, scenes)
     return list(zip(pairs.names, pairs.low, pairs.normal, strict=True))
+
+
+def scenes_of(source: str, names: Iterable[str]) -> dict:
+    """Return the scene of each photo, for intervals that resample scenes and not photos.
+
+    Args:
+        source: As for `load_pairs`.
+        names: Names of pairs; those of the synthetic camera begin with their scene.
+
+    Returns:
+        Name -> scene; for LOL of all photos that there are.
+    """
+    return scene_map() if source == "lol" else {name: name.split("-")[0] for name in names}
 
 
 def make_optimizer(
@@ -109,7 +127,7 @@ class ValidationPsnr(keras.callbacks.Callback):
         if every < 1 or not pairs:
             raise ValueError(f"every={every}, {len(pairs)} pairs: expected 1 or more of both.")
         self.enhance = enhance
-        self.pairs = [(_image(low), _image(reference)) for _, low, reference in pairs]
+        self.pairs = [(as_float(low), as_float(reference)) for _, low, reference in pairs]
         self.every = every
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -122,12 +140,6 @@ class ValidationPsnr(keras.callbacks.Callback):
     def measure(self) -> float:
         """Return the mean PSNR over all pairs, in dB, with the weights as they are."""
         return float(np.mean([psnr(self.enhance(low), normal) for low, normal in self.pairs]))
-
-
-def _image(image: np.ndarray | str | os.PathLike) -> np.ndarray:
-    if isinstance(image, (str, os.PathLike)):
-        return load_image(image)
-    return to_float(image) if image.dtype == np.uint8 else image
 
 
 def fit_pairs(

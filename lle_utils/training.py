@@ -60,6 +60,21 @@ def compile_options() -> dict:
     return {}
 
 
+@contextmanager
+def dtype_policy(name: str) -> Iterator[None]:
+    """Give layers made in a ``with`` block a dtype policy, such as ``"mixed_float16"``.
+
+    Args:
+        name: Name of a Keras policy; the one before is put back in any case.
+    """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
 class Checkpoint(keras.callbacks.Callback):
     """Save weights, optimizer state, epoch and history after every epoch, atomically.
 

@@ -25,6 +25,7 @@ from lle_utils.workers import BusyError, CrashError, Job, TooSlowError, Worker
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")  # what Pillow may try; the rest is refused
 KINDS = ("jpeg", "png", "webp")  # to answer in
+DEFAULT = "zero_dce_pp"
 TOP_LEVEL = 2.0
 CONNECTIONS = 64  # each may hold an upload in memory
 HEADERS = {
@@ -69,7 +70,7 @@ def methods() -> list[dict]:
         if name != "input":
             title = name.replace("_", " ")
             found.append({"name": name, "title": title, "level": False, "trained": False})
-    return sorted(found, key=lambda method: method["name"] != "zero_dce_pp")
+    return sorted(found, key=lambda method: method["name"] != DEFAULT)
 
 
 def create_app(limits: Limits | None = None) -> Flask:
@@ -209,7 +210,7 @@ def _parameters(names: set[str]) -> tuple[str, float, str]:
     for name in request.args:
         if name not in known or len(request.args.getlist(name)) > 1:
             abort(422, f"Give each of {', '.join(known)} at most once, and nothing else.")
-    method = request.args.get("method", "zero_dce_pp")
+    method = request.args.get("method", DEFAULT)
     if method not in names:
         abort(422, f"Unknown method; known are {', '.join(sorted(names))}.")
     kind = request.args.get("format", "jpeg")

@@ -21,7 +21,7 @@ import numpy as np
 from IPython.display import Image as StaticImage
 from PIL import Image
 
-from lle_utils.images import check_image, decode_uint8, load_image, to_float, to_uint8
+from lle_utils.images import as_float, check_image, decode_uint8, to_float, to_uint8
 from lle_utils.plotting import wipe_image
 
 __all__ = [
@@ -146,17 +146,11 @@ def upload_button(
 
     def choose(change: Any) -> None:
         if change["new"] is not None:
-            worker.submit(lambda: _loaded(photos[change["new"]]))
+            worker.submit(lambda: as_float(photos[change["new"]]))
 
     button.observe(upload, names="value")
     menu.observe(choose, names="value")
     return _box(*([menu] if photos else []), button, *picture.widgets)
-
-
-def _loaded(photo: np.ndarray | str | os.PathLike) -> np.ndarray:
-    if isinstance(photo, (str, os.PathLike)):
-        return load_image(photo)
-    return to_float(photo) if photo.dtype == np.uint8 else photo
 
 
 def uploaded_images(value: Any) -> list[tuple[str, bytes]]:

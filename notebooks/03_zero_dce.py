@@ -69,6 +69,7 @@ from lle_utils import (
     images,
     plotting,
     results,
+    supervised,
     synthetic,
     training,
     widgets,
@@ -617,7 +618,7 @@ methods = {
 }
 methods |= {"zero_dce": zero_dce.enhance, "zero_dce_pp": zero_dce_pp.enhance}
 pairs = validation_pairs(source, seed)
-scenes = data.scene_map() if source == "lol" else {name: name.split("-")[0] for name, *_ in pairs}
+scenes = supervised.scenes_of(source, [name for name, *_ in pairs])
 records = [
     results.evaluate(
         name, method, pairs, ("psnr", "ssim", "psnr_gtmean"), data=f"{source}, val", scenes=scenes

@@ -63,7 +63,6 @@ from keras import layers, ops
 
 from lle_utils import (
     baselines,
-    data,
     files,
     images,
     plotting,
@@ -472,10 +471,9 @@ def describe(network):
 
 
 training.set_seed(seed, deterministic)
-keras.config.set_dtype_policy(precision)
-numbers = SIZES[size] if size else (features, groups, blocks)
-network = mirnet(*numbers)
-keras.config.set_dtype_policy("float32")
+with training.dtype_policy(precision):
+    numbers = SIZES[size] if size else (features, groups, blocks)
+    network = mirnet(*numbers)
 describe(network)
 
 # %% [markdown]
@@ -666,12 +664,8 @@ facts |= {
 }
 
 # %%
-LICENCES = {
-    "synthetic": "photos of scikit-image's wheel, each free to use",
-    "lol": "LOL v1: licence not stated",
-}
 card = {"name": "mirnet", "method": "MIRNet", "inputs": ["low"], "multiple": 4, "halo": None}
-card |= {"training": facts, "licence": LICENCES[source]}
+card |= {"training": facts, "licence": supervised.LICENCES[source]}
 trained = load_enhancer(save_enhancer(clipped(final), folder / "mirnet", card))
 
 # %% [markdown]
@@ -688,8 +682,7 @@ trained = load_enhancer(save_enhancer(clipped(final), folder / "mirnet", card))
 # %%
 methods = {name: baselines.BASELINES[name] for name in ("input", "gamma", "auto_gamma")}
 methods |= {"zero_dce_pp": load_enhancer("zero_dce_pp").enhance, "mirnet": trained.enhance}
-names = [name for name, *_ in val_pairs]
-scenes = data.scene_map() if source == "lol" else {name: name.split("-")[0] for name in names}
+scenes = supervised.scenes_of(source, [name for name, *_ in val_pairs])
 records = [
     results.evaluate(name, method, val_pairs, data=f"{source}, val", scenes=scenes)
     for name, method in methods.items()

@@ -64,7 +64,6 @@ from scipy import ndimage
 from lle_utils import (
     adversarial,
     baselines,
-    data,
     files,
     images,
     plotting,
@@ -251,9 +250,8 @@ assert published.count_params() == 54_425_859
 
 # %%
 training.set_seed(seed, deterministic)
-keras.config.set_dtype_policy(precision)
-generator = unet(width, levels, norm, grow, dropout)
-keras.config.set_dtype_policy("float32")
+with training.dtype_policy(precision):
+    generator = unet(width, levels, norm, grow, dropout)
 describe(generator, 2**levels)
 
 # %%
@@ -385,9 +383,8 @@ for logit in (-4.0, 0.0, 4.0):
 # %%
 def adversaries(generator, pixel_weight, rates, total, adversarial_weight=1.0):
     """Join a generator with a new discriminator for training."""
-    keras.config.set_dtype_policy(precision)
-    judge = patch_gan(judge_width, norm)
-    keras.config.set_dtype_policy("float32")
+    with training.dtype_policy(precision):
+        judge = patch_gan(judge_width, norm)
     alone = not adversarial_weight
     optimizers = (
         supervised.make_optimizer(
@@ -489,9 +486,8 @@ if warm_stages:
 def go_on(pixel_weight, adversarial_weight):
     """Train a copy of the generator further; return the players and the history."""
     name = f"lambda_{pixel_weight}" if adversarial_weight else "pixel"
-    keras.config.set_dtype_policy(precision)
-    copy = unet(width, levels, norm, grow, dropout)
-    keras.config.set_dtype_policy("float32")
+    with training.dtype_policy(precision):
+        copy = unet(width, levels, norm, grow, dropout)
     copy.set_weights(generator.get_weights())
     rates = (learning_rate, judge_rate)
     players = adversaries(copy, float(pixel_weight), rates, length(stages), adversarial_weight)
@@ -556,8 +552,7 @@ def detail(enhanced, normal):
 # %%
 methods = {"auto_gamma": baselines.auto_gamma}
 methods |= {name: enhancer.enhance for name, enhancer in viewers.items()}
-names = [name for name, *_ in val_pairs]
-scenes = data.scene_map() if source == "lol" else {name: name.split("-")[0] for name in names}
+scenes = supervised.scenes_of(source, [name for name, *_ in val_pairs])
 records = [
     results.evaluate(name, method, val_pairs, data=f"{source}, val", scenes=scenes)
     for name, method in methods.items()
@@ -700,12 +695,8 @@ facts |= {"warm_rate": warm_rate, "learning_rate": learning_rate, "judge_rate": 
 facts |= {"hardware": f"{os.cpu_count()} CPU cores", "precision": precision}
 
 # %%
-LICENCES = {
-    "synthetic": "photos of scikit-image's wheel, each free to use",
-    "lol": "LOL v1: licence not stated",
-}
 card = {"name": "pix2pix", "method": "pix2pix", "inputs": ["low"], "multiple": 2**levels}
-card |= {"halo": None, "training": facts, "licence": LICENCES[source]}
+card |= {"halo": None, "training": facts, "licence": supervised.LICENCES[source]}
 trained = load_enhancer(save_enhancer(final, folder / "pix2pix", card))
 again = [trained.enhance(low) for _ in range(2)]
 print("the same twice:", np.array_equal(*again))

@@ -441,9 +441,8 @@ frozen = movement(old, lambda: old.train_on_batch([dark, bright], labels))
 # %%
 def players_of(generator, rate, total, adversarial_weight=1.0):
     """Join a generator with a new discriminator for training."""
-    keras.config.set_dtype_policy(precision)
-    judge = strided_judge(judge_width, instance_norm, "linear")
-    keras.config.set_dtype_policy("float32")
+    with training.dtype_policy(precision):
+        judge = strided_judge(judge_width, instance_norm, "linear")
     alone = not adversarial_weight
     options = {"warmup": warmup, "beta_1": 0.9} if alone else {"beta_1": 0.5}
     optimizers = (
@@ -497,9 +496,8 @@ print(f"{cost['ratio']:.2f} times the sum")
 # %%
 def new_generator():
     """Build the generator to train, in the precision asked for."""
-    keras.config.set_dtype_policy(precision)
-    network = resnet(width, blocks)
-    keras.config.set_dtype_policy("float32")
+    with training.dtype_policy(precision):
+        network = resnet(width, blocks)
     return network
 
 
@@ -579,8 +577,7 @@ plotting.show_images({"low": low, "normal": normal, **shown_runs})
 # %%
 methods = {name: baselines.BASELINES[name] for name in ("input", "gamma", "auto_gamma")}
 methods |= {name: enhancer.enhance for name, enhancer in viewers.items()}
-names = [name for name, *_ in val_pairs]
-scenes = data.scene_map() if source == "lol" else {name: name.split("-")[0] for name in names}
+scenes = supervised.scenes_of(source, [name for name, *_ in val_pairs])
 records = [
     results.evaluate(name, method, val_pairs, data=f"{source}, val", scenes=scenes)
     for name, method in methods.items()
@@ -694,12 +691,8 @@ facts |= {"warm_rate": warm_rate, "learning_rate": learning_rate}
 facts |= {"hardware": f"{os.cpu_count()} CPU cores"}
 
 # %%
-LICENCES = {
-    "synthetic": "photos of scikit-image's wheel, each free to use",
-    "lol": "LOL v1: licence not stated",
-}
 card = {"name": "resnet_gan", "method": "ResNet-generator GAN", "inputs": ["low"], "multiple": 4}
-card |= {"halo": None, "training": facts, "licence": LICENCES[source]}
+card |= {"halo": None, "training": facts, "licence": supervised.LICENCES[source]}
 trained = load_enhancer(save_enhancer(final, folder / "resnet_gan", card))
 print(f"the same twice: {np.array_equal(*(trained.enhance(low) for _ in range(2)))}")
 for share in (1.0, 0.25):

@@ -62,7 +62,6 @@ from keras import layers, ops
 
 from lle_utils import (
     baselines,
-    data,
     files,
     images,
     plotting,
@@ -109,19 +108,7 @@ output_dir = ""  # where results go; empty: runs/07_shed_light in the project
 
 
 # %%
-def load_pairs(source: str, split: str, seed: int):
-    """Return (name, low, normal) uint8 triples of the training or the validation scenes."""
-    if source == "lol":
-        pairs = data.lol_pairs(split)
-        return [(p.name, images.read_uint8(p.low), images.read_uint8(p.normal)) for p in pairs]
-    train = split == "train"
-    scenes = synthetic.TRAIN_SCENES if train else synthetic.VAL_SCENES
-    count, side = (24, (192, 192)) if train else (4, (160, 240))
-    pairs = synthetic.synthetic_pairs(count, side, seed if train else seed + 1, scenes)
-    return list(zip(pairs.names, pairs.low, pairs.normal, strict=True))
-
-
-train_pairs, val_pairs = (load_pairs(source, split, seed) for split in ("train", "val"))
+train_pairs, val_pairs = (supervised.load_pairs(source, split, seed) for split in ("train", "val"))
 first = train_pairs[0][1]
 print(f"{len(train_pairs)} pairs for training, {len(val_pairs)} for validation; ", end="")
 print(f"{first.dtype} {first.shape}, from {first.min()} to {first.max()}")
@@ -573,12 +560,8 @@ facts |= {
     "hardware": f"{os.cpu_count()} CPU cores",
     "best_epoch": int(np.argmax(history["val_psnr"])) + 1,
 }
-LICENCES = {
-    "synthetic": "photos of scikit-image's wheel, each free to use",
-    "lol": "LOL v1: licence not stated",
-}
 card = viewer(network).card | {"method": "Shed Various Lights"}
-card |= {"training": facts, "licence": LICENCES[source]}
+card |= {"training": facts, "licence": supervised.LICENCES[source]}
 trained = load_enhancer(save_enhancer(network, folder / "shed_light", card))
 
 # %% [markdown]
@@ -722,7 +705,7 @@ for name, dark_vectors, lit_vectors in zip(("content", "luminance"), of_dark, of
 
 # %%
 names = [name for name, *_ in val_pairs]
-scenes = data.scene_map() if source == "lol" else {name: name.split("-")[0] for name in names}
+scenes = supervised.scenes_of(source, names)
 median = lit[order[len(order) // 2]]
 own_reference = iter(val_lit)
 methods = {"input": baselines.BASELINES["input"], "gamma": baselines.BASELINES["gamma"]}

@@ -62,7 +62,17 @@ import numpy as np
 from IPython.display import Markdown, display
 from skimage.feature import ORB, match_descriptors
 
-from lle_utils import compare, data, files, images, plotting, results, synthetic, widgets
+from lle_utils import (
+    compare,
+    data,
+    files,
+    images,
+    plotting,
+    results,
+    supervised,
+    synthetic,
+    widgets,
+)
 from lle_utils.baselines import BASELINES
 from lle_utils.inference import list_enhancers, load_enhancer
 from lle_utils.layers import UpsampleBilinear
@@ -530,7 +540,7 @@ Markdown(disputes)
 
 # %%
 effects = ("noise_left", "chroma_error", "delta_e", "clipped", "highlight_error", "psnr")
-scene_list = data.scene_map() if source == "lol" else {n: n.split("-")[0] for n, *_ in pairs}
+scene_list = supervised.scenes_of(source, [name for name, *_ in pairs])
 facts = {"data": f"{source}, {len(pairs)} val pairs", "scenes": scene_list}
 measured = [
     results.evaluate(name, method, pairs, effects, **facts) for name, method in methods.items()

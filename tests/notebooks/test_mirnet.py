@@ -2,15 +2,14 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
+from processes import arrays, enhanced_under_jax, kill_in_training
 
 from lle_utils import synthetic
 from lle_utils.images import to_float
@@ -141,17 +140,9 @@ def test_psnr_of_a_shift_by_a_tenth_is_20_db():
 def test_a_saved_enhancer_is_the_same_under_the_other_backend(notebook, tiny, tmp_path):
     photo = to_float(synthetic.synthetic_pairs(1, (30, 42), 3).low[0])
     save_enhancer(notebook.clipped(tiny), tmp_path / "mirnet", CARD)
-    np.save(tmp_path / "photo.npy", photo)
-    code = (
-        "import sys, numpy as np; from lle_utils.inference import load_enhancer;"
-        "import keras; assert keras.backend.backend() == 'jax';"
-        "folder = sys.argv[1]; e = load_enhancer(folder + '/mirnet');"
-        "np.save(folder + '/out.npy', e.enhance(np.load(folder + '/photo.npy')))"
-    )
-    environment = {**os.environ, "KERAS_BACKEND": "jax"}
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=environment, check=True)
     here = load_enhancer(tmp_path / "mirnet").enhance(photo)
-    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), here, atol=1e-5)
+    there = enhanced_under_jax(tmp_path / "mirnet", photo, tmp_path)
+    np.testing.assert_allclose(there, here, atol=1e-5)
 
 
 TRAINING = """
@@ -184,28 +175,6 @@ def training_command(folder, stages, *words):
     return [sys.executable, "-c", TRAINING, str(folder), str(epochs), json.dumps(stages), *words]
 
 
-def arrays(path):
-    with np.load(path) as file:
-        return {name: file[name] for name in file.files}
-
-
-def checkpoint_in(folder):
-    """Return the number of finished epochs, or 0."""
-    if not (folder / "checkpoint.npz").exists():
-        return 0
-    return json.loads(str(arrays(folder / "checkpoint.npz")["meta"]))["epoch"]
-
-
-def kill_after_an_epoch(command, folder, delay):
-    before = checkpoint_in(folder)
-    process = subprocess.Popen(command)
-    while process.poll() is None and checkpoint_in(folder) == before:
-        time.sleep(0.02)
-    time.sleep(delay)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
-
-
 @pytest.mark.slow
 def test_killed_twice_training_ends_with_the_same_weights_best_last_and_average(tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
@@ -213,7 +182,7 @@ def test_killed_twice_training_ends_with_the_same_weights_best_last_and_average(
     subprocess.run(training_command(whole, stages, "plain"), check=True)
     command = training_command(broken, stages, "plain")
     for delay in (0.0, 0.2):
-        kill_after_an_epoch(command, broken, delay)
+        kill_in_training(command, broken, delay)
     subprocess.run(command, check=True)
     for name in ("final.npz", "checkpoint.npz", "checkpoint_best.npz"):
         one, other = arrays(whole / name), arrays(broken / name)

@@ -2,15 +2,14 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
+from processes import arrays, enhanced_under_jax, kill_in_training
 
 from lle_utils import adversarial, synthetic
 from lle_utils.images import to_float
@@ -134,17 +133,9 @@ def test_the_darkest_window_is_found(notebook):
 def test_a_saved_enhancer_is_the_same_under_the_other_backend(notebook, tiny, tmp_path):
     photo = to_float(synthetic.synthetic_pairs(1, (30, 42), 3).low[0])
     save_enhancer(tiny, tmp_path / "pix2pix", CARD)
-    np.save(tmp_path / "photo.npy", photo)
-    code = (
-        "import sys, numpy as np; from lle_utils.inference import load_enhancer;"
-        "import keras; assert keras.backend.backend() == 'jax';"
-        "folder = sys.argv[1]; e = load_enhancer(folder + '/pix2pix');"
-        "np.save(folder + '/out.npy', e.enhance(np.load(folder + '/photo.npy')))"
-    )
-    environment = {**os.environ, "KERAS_BACKEND": "jax"}
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=environment, check=True)
     here = load_enhancer(tmp_path / "pix2pix").enhance(photo)
-    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), here, atol=1e-5)
+    there = enhanced_under_jax(tmp_path / "pix2pix", photo, tmp_path)
+    np.testing.assert_allclose(there, here, atol=1e-5)
 
 
 TRAINING = """
@@ -174,34 +165,13 @@ def command(folder, stages):
     return [sys.executable, "-c", TRAINING, str(folder), json.dumps(stages)]
 
 
-def arrays(path):
-    with np.load(path) as file:
-        return {name: file[name] for name in file.files}
-
-
-def epochs_in(folder):
-    if not (folder / "checkpoint.npz").exists():
-        return 0
-    return json.loads(str(arrays(folder / "checkpoint.npz")["meta"]))["epoch"]
-
-
-def kill_after_an_epoch(words, folder, delay):
-    before = epochs_in(folder)
-    process = subprocess.Popen(words)
-    while process.poll() is None and epochs_in(folder) == before:
-        time.sleep(0.02)
-    time.sleep(delay)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
-
-
 @pytest.mark.slow
 def test_killed_twice_both_networks_and_optimizers_end_with_the_same_bits(tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     stages = [[4, 32, 2], [14, 40, 1]]
     subprocess.run(command(whole, stages), check=True)
     for delay in (0.0, 0.3):
-        kill_after_an_epoch(command(broken, stages), broken, delay)
+        kill_in_training(command(broken, stages), broken, delay)
     subprocess.run(command(broken, stages), check=True)
     for name in ("final.npz", "checkpoint.npz", "checkpoint_best.npz"):
         one, other = arrays(whole / name), arrays(broken / name)

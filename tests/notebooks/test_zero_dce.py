@@ -3,15 +3,14 @@
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
-import time
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
+from processes import enhanced_under_jax, finished_epochs, kill_in_training
 
 from lle_utils import synthetic, training
 from lle_utils.files import project_root
@@ -113,19 +112,9 @@ def test_a_saved_enhancer_is_the_same_under_the_other_backend(notebook, photo, t
     ):
         model = keras.Model(bold(network).input, network.outputs[0])
         save_enhancer(model, tmp_path / name, {**CARD, "multiple": multiple, "halo": None})
-        np.save(tmp_path / "photo.npy", photo)
-        code = (
-            "import sys, numpy as np; from lle_utils.inference import load_enhancer;"
-            "import keras; assert keras.backend.backend() == 'jax';"
-            "folder = sys.argv[1]; e = load_enhancer(folder + '/' + sys.argv[2]);"
-            "np.save(folder + '/out.npy', e.enhance(np.load(folder + '/photo.npy')))"
-        )
-        environment = {**os.environ, "KERAS_BACKEND": "jax"}
-        subprocess.run(
-            [sys.executable, "-c", code, str(tmp_path), name], env=environment, check=True
-        )
         here = load_enhancer(tmp_path / name).enhance(photo)
-        np.testing.assert_allclose(np.load(tmp_path / "out.npy"), here, atol=1e-5)
+        there = enhanced_under_jax(tmp_path / name, photo, tmp_path)
+        np.testing.assert_allclose(there, here, atol=1e-5)
 
 
 def test_a_file_with_a_lambda_is_refused(tmp_path):
@@ -185,25 +174,6 @@ def final_weights(folder):
         return [file[name] for name in file.files]
 
 
-def checkpoint_in(folder):
-    """Return the number of finished epochs, read as a resume reads it, or 0."""
-    for checkpoint in folder.glob("*_checkpoint.npz"):
-        with np.load(checkpoint) as file:
-            return json.loads(str(file["meta"]))["epoch"]
-    return 0
-
-
-def kill_in_training(folder, delay):
-    """Start training and kill it ``delay`` seconds after it has finished an epoch more."""
-    before = checkpoint_in(folder)
-    process = subprocess.Popen(training_command(folder))
-    while process.poll() is None and checkpoint_in(folder) == before:
-        time.sleep(0.005)
-    time.sleep(delay)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
-
-
 @pytest.mark.slow
 def test_killed_at_ten_random_points_training_ends_with_the_same_weights(tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
@@ -211,8 +181,8 @@ def test_killed_at_ten_random_points_training_ends_with_the_same_weights(tmp_pat
     delays = random.Random(20)
     reached = [0]
     for _ in range(KILLS):
-        kill_in_training(broken, delays.uniform(0, 0.15))
-        reached.append(checkpoint_in(broken))
+        kill_in_training(training_command(broken), broken, delays.uniform(0, 0.15))
+        reached.append(finished_epochs(broken))
     assert reached == sorted(set(reached)), "a kill lost finished epochs"
     subprocess.run(training_command(broken), check=True)
     for resumed, uninterrupted in zip(final_weights(broken), final_weights(whole), strict=True):

@@ -135,11 +135,9 @@ def test_wrong_arguments_are_named():
 
 
 def test_in_16_bits_the_losses_are_nearly_the_same_and_both_networks_move():
-    keras.config.set_dtype_policy("mixed_float16")
-    try:
+    with training.dtype_policy("mixed_float16"):
         game = players()
-    finally:
-        keras.config.set_dtype_policy("float32")
+    assert keras.config.dtype_policy().name == "float32"
     assert all(isinstance(n.optimizer, keras.optimizers.LossScaleOptimizer) for n in game.networks)
     before = [network.get_weights() for network in game.networks]
     losses = game.step(*batch())

@@ -1,13 +1,13 @@
 """The web page as `lle serve` runs it: fuzzed, documented, loaded, and used in a browser."""
 
 import io
-import shutil
 import struct
 import zlib
 
 import numpy as np
 import pytest
 import requests
+from driving import CHROMIUM, chromium
 from PIL import Image
 
 from lle_utils import images, load, synthetic
@@ -16,7 +16,6 @@ from lle_utils.inference import load_enhancer
 pytest.importorskip("flask", reason="the web page needs flask: pip install 'lle-utils[serve]'")
 pytest.importorskip("waitress", reason="the web page needs waitress")
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
 
 
@@ -239,15 +238,11 @@ def test_the_document_and_the_server_agree(address):
 
 @pytest.fixture(scope="module")
 def browser():
-    sync_api = pytest.importorskip("playwright.sync_api")
+    pytest.importorskip("playwright.sync_api")
     if CHROMIUM is None:
         pytest.skip("no chromium: apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.mark.browser
