@@ -332,7 +332,7 @@ def _add_export(commands) -> None:
     export = _command(commands, "export", _export, "Write an enhancer for another runtime.")
     export.epilog = "Example: lle export zero_dce --to onnx -o exported"
     export.add_argument("name", metavar="NAME", help="a shipped enhancer, or the folder of one")
-    targets = ("onnx", "litert", "int8", "saved_model")
+    targets = ("onnx", "openvino", "litert", "int8", "saved_model")
     export.add_argument("--to", required=True, choices=targets, help="for which runtime")
     export.add_argument("-o", "--output", type=Path, default=Path(), help="folder to write to (.)")
 

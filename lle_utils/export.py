@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,15 @@ import numpy as np
 from lle_utils.files import photo_dir
 from lle_utils.inference import Enhancer
 
-TARGETS = ("onnx", "litert", "int8", "saved_model")
-SUFFIX = {"onnx": ".onnx", "litert": ".tflite", "int8": "_int8", "saved_model": "_saved_model"}
+SUFFIX = {
+    "onnx": ".onnx",
+    "openvino": "_openvino",
+    "litert": ".tflite",
+    "int8": "_int8",
+    "saved_model": "_saved_model",
+}
+TARGETS = tuple(SUFFIX)
+OPENVINO = "network.xml"  # in the folder of an OpenVINO export, its weights beside it
 NETWORK, CURVES = "network.tflite", "curves.tflite"  # the two parts of an int8 export
 PHOTOS, CALIBRATION = 5, 16  # photos to compare on, and to calibrate on
 TOLERANCE = 1e-4  # largest difference of a float export
@@ -45,6 +53,8 @@ class Exported:
             self.predict_on_batch = _onnx(path)
         elif path.suffix == ".tflite":
             self.predict_on_batch = _litert(path)
+        elif (path / OPENVINO).is_file():
+            self.predict_on_batch = _openvino(path / OPENVINO)
         elif (path / NETWORK).is_file():
             network, curves = _litert(path / NETWORK), _litert(path / CURVES)
             self.predict_on_batch = lambda low: curves(low, network(low))
@@ -167,6 +177,9 @@ def _write(enhancer: Enhancer, target: str, path: Path) -> None:
     model.predict_on_batch(np.zeros((1, side, side, 3), np.float32))  # ONNX wants it called once
     if target == "int8":
         _write_int8(model, side, path)
+    elif target == "openvino":
+        path.mkdir()
+        model.export(str(path / OPENVINO), format="openvino", verbose=False)
     else:
         formats = {"saved_model": "tf_saved_model"}
         model.export(str(path), format=formats.get(target, target), verbose=False)
@@ -210,6 +223,20 @@ def _onnx(path: Path):
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda low: session.run(None, {name: low})[0]
+
+
+def _openvino(path: Path):
+    import openvino
+
+    network = openvino.Core().compile_model(str(path), "CPU")
+    own = threading.local()  # a request serves one thread
+
+    def run(low: np.ndarray) -> np.ndarray:
+        if not hasattr(own, "request"):
+            own.request = network.create_infer_request()
+        return own.request.infer({0: low})[network.output(0)].copy()
+
+    return run
 
 
 def _saved_model(path: Path):

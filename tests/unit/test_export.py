@@ -12,6 +12,7 @@ from lle_utils.export import TOLERANCE, Exported, ExportError, export
 from lle_utils.inference import Enhancer, load_enhancer
 
 pytest.importorskip("onnxruntime", reason="pip install 'lle-utils[export]'")
+pytest.importorskip("openvino", reason="pip install 'lle-utils[export]'")
 pytest.importorskip("tf2onnx", reason="pip install 'lle-utils[export]'")
 pytest.importorskip("ai_edge_litert", reason="pip install 'lle-utils[export]'")
 
@@ -21,7 +22,7 @@ def _offline(monkeypatch):
     monkeypatch.delenv("LLE_DATA_DIR", raising=False)
 
 
-@pytest.mark.parametrize("target", ["onnx", "litert", "saved_model"])
+@pytest.mark.parametrize("target", ["onnx", "openvino", "litert", "saved_model"])
 @pytest.mark.parametrize("name", ["zero_dce_pp", "zero_dce"])
 def test_a_float_export_gives_what_keras_gives_at_any_size(tmp_path, name, target):
     enhancer = load_enhancer(name)
@@ -47,7 +48,7 @@ def test_what_cannot_be_exported_says_why_and_leaves_nothing(tmp_path):
     with pytest.raises(ExportError, match="mirnet cannot be exported to int8: int8 is for"):
         export(load_enhancer("mirnet"), "int8", tmp_path)
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(ExportError, match="known are onnx"):
+    with pytest.raises(ExportError, match="known are onnx, openvino"):
         export(load_enhancer("zero_dce_pp"), "coreml", tmp_path)
 
 
