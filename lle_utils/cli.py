@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import itertools
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 METHOD_HELP = "a shipped enhancer, the folder of one, or a classical baseline"
+FORMAT_HELP = "of the files to write (that of the photo; TIFF for camera raw)"
+RUNTIME_HELP = "what runs the network (auto: whatever was measured to be quicker)"
 METRICS = ("psnr", "ssim", "psnr_gtmean", "psnr_dark", "delta_e")
 
 
@@ -21,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, or 1 when something failed or a check found a problem.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up is not our news
     options = _parser().parse_args(arguments)
     try:
         return options.handler(options) or 0
@@ -53,8 +56,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command(commands, name: str, handler, description: str) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=description, description=description)
+def _command(
+    commands, name: str, handler, description: str, aliases: Sequence[str] = ()
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=description, description=description, aliases=aliases)
     parser.set_defaults(handler=handler)
     return parser
 
@@ -63,7 +68,7 @@ def _command(commands, name: str, handler, description: str) -> argparse.Argumen
 
 
 def _add_notebook_commands(commands) -> None:
-    _command(commands, "list", _list, "List the notebooks.")
+    _command(commands, "list", _list, "List the notebooks.", aliases=["notebooks"])
     named = [
         _command(
             commands,
@@ -76,8 +81,13 @@ def _add_notebook_commands(commands) -> None:
     ]
     for parser in named:
         parser.add_argument("names", nargs="*", metavar="NAME", help="all notebooks by default")
-    named[-1].add_argument("--profile", default="quick", help="parameters to run with (quick)")
-    named[-1].add_argument("--output", type=Path, help="folder for results (runs/PROFILE)")
+    named[-1].epilog = "Example: lle run 02_metrics 04_mirnet --profile quick"
+    train = _command(commands, "train", _train, "Train an enhancer: run the notebook that does it.")
+    train.epilog = "Example: lle train mirnet --profile cpu"
+    train.add_argument("name", metavar="NAME", help="such as mirnet, for 04_mirnet")
+    for parser in (named[-1], train):
+        parser.add_argument("--profile", default="quick", help="parameters to run with (quick)")
+        parser.add_argument("--output", type=Path, help="folder for results (runs/PROFILE)")
     report = _command(commands, "report", _report, "Write the report of notebooks that have run.")
     report.add_argument("folder", nargs="?", type=Path, help="folder of the run (runs/quick)")
 
@@ -138,6 +148,18 @@ def _run(options) -> int:
     return int(bool(failures))
 
 
+def _train(options) -> int:
+    from lle_utils.files import project_root
+    from lle_utils.sources import training_notebook
+
+    options.names = [training_notebook(options.name)]
+    failed = _run(options)
+    output = options.output or project_root() / "runs" / options.profile
+    for card in sorted((output / options.names[0]).glob("*/card.json")):
+        print(f"Enhancer: {card.parent} (try: lle enhance PHOTO --method {card.parent})")
+    return failed
+
+
 def _report(options) -> None:
     from lle_utils.files import project_root
     from lle_utils.report import write_report
@@ -152,6 +174,8 @@ def _report(options) -> None:
 def _add_data_commands(commands) -> None:
     description = "List, download, audit or pack data sets."
     data = commands.add_parser("data", help=description, description=description)
+    data.epilog = "Example: lle data download lol_v1"
+    _add_pack(commands)
     commands = data.add_subparsers(required=True, metavar="COMMAND")
     _command(commands, "list", _data_list, "List the data sets of the registry.")
     download = _command(commands, "download", _data_download, "Download a data set.")
@@ -160,7 +184,12 @@ def _add_data_commands(commands) -> None:
     download.add_argument("--archive", type=Path, help="a file fetched by hand in a browser")
     audit = _command(commands, "audit", _data_audit, "Measure how well pairs of photos agree.")
     audit.add_argument("folder", type=Path, help="holds low/ and normal/, or the like")
+    _add_pack(commands)
+
+
+def _add_pack(commands) -> None:
     pack = _command(commands, "pack", _data_pack, "Pack pairs of photos into one .npz.")
+    pack.epilog = "Example: lle pack our485/ lol.npz --crop 256 256"
     pack.add_argument("folder", type=Path, help="holds low/ and normal/, or the like")
     pack.add_argument("target", type=Path, help="the .npz to write")
     fit = pack.add_mutually_exclusive_group()
@@ -208,60 +237,69 @@ def _data_pack(options) -> None:
 
 def _add_photo_commands(commands) -> None:
     enhance = _command(commands, "enhance", _enhance, "Brighten photos, or folders of them.")
-    enhance.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
+    enhance.epilog = "Example: lle enhance holiday/ night*.jpg -o bright/ --method mirnet"
+    enhance.add_argument("photos", nargs="+", metavar="PHOTO", help="file, folder or pattern")
     enhance.add_argument("-o", "--output", type=Path, help="folder to write to (beside each)")
-    enhance.add_argument("--enhancer", default="zero_dce_pp", help=METHOD_HELP)
-    enhance.add_argument("--strength", type=float, default=1.0, help="0 keeps the photo (1)")
+    enhance.add_argument("--method", default="zero_dce_pp", help=f"{METHOD_HELP} (zero_dce_pp)")
+    enhance.add_argument(
+        "--level", type=float, default=1.0, help="0 keeps the photo, above 1 is brighter (1)"
+    )
+    enhance.add_argument(
+        "--format", choices=("jpg", "png", "webp", "tif", "heic"), help=FORMAT_HELP
+    )
+    enhance.add_argument("--quality", type=int, default=95, help="of JPEG, WebP and HEIC (95)")
+    enhance.add_argument("--memory", default="2GB", help="what the process may hold (2GB)")
+    enhance.add_argument("--workers", type=int, help="photos in work at once (cores + 1)")
+    enhance.add_argument("--overwrite", action="store_true", help="do again what is done")
+    enhance.add_argument(
+        "--runtime", default="auto", choices=("auto", "keras", "openvino"), help=RUNTIME_HELP
+    )
     evaluate = _command(commands, "evaluate", _evaluate, "Score methods on LOL and record it.")
-    evaluate.add_argument("--enhancer", action="append", help=f"{METHOD_HELP}; repeatable (all)")
+    evaluate.epilog = "Example: lle evaluate --method mirnet --method auto_gamma"
+    evaluate.add_argument("--method", action="append", help=f"{METHOD_HELP}; repeatable (all)")
     evaluate.add_argument("--split", default="val", help="train, val or test (val)")
     evaluate.add_argument("--metrics", nargs="+", default=METRICS, help=" ".join(METRICS))
     _command(commands, "bench", _bench, "Measure speed and memory and record them.")
 
 
-def _method(name: str):
-    """Return the function that enhances an image: a baseline by name, else an enhancer."""
-    from lle_utils.baselines import BASELINES
-    from lle_utils.inference import load_enhancer
-
-    return BASELINES[name] if name in BASELINES else load_enhancer(name).enhance
-
-
 def _enhance(options) -> int:
-    import numpy as np
+    from tqdm import tqdm
 
-    from lle_utils.images import ImageError, load_image, save_image
+    from lle_utils.batch import enhance_photos, pending, plan
+    from lle_utils.inference import check_level
+    from lle_utils.methods import load_method
+    from lle_utils.tiles import parse_memory
 
-    if not 0 <= options.strength <= 1:
-        return _complain(f"--strength is {options.strength:g}; expected 0 to 1.")
-    targets = _enhanced_paths(options.photos, options.output)
-    method = _method(options.enhancer)
-    failed = 0
-    for target, photo in targets.items():
-        try:
-            low = load_image(photo)
-            blend = low + options.strength * (method(low) - low)
-            print(save_image(target, np.clip(blend, 0, 1)))
-        except (OSError, ImageError) as error:  # one bad photo does not stop the others
-            failed |= _complain(str(error) if str(photo) in str(error) else f"{photo}: {error}")
-    return failed
-
-
-def _enhanced_paths(photos: Sequence[Path], folder: Path | None) -> dict[Path, Path]:
-    """Map each file to write to the photo it comes from; no two photos share one."""
-    from lle_utils.data import list_photos
-    from lle_utils.images import ImageError
-
-    targets: dict[Path, Path] = {}
-    found = (list_photos(given) if given.is_dir() else [given] for given in photos)
-    for photo in itertools.chain.from_iterable(found):
-        if photo.stem.endswith("_enhanced") and photo not in photos:
-            continue  # what an earlier run wrote into the folder
-        target = (folder or photo.parent) / f"{photo.stem}_enhanced{photo.suffix}"
-        if target in targets:
-            raise ImageError(f"{photo} and {targets[target]} would both be written to {target}.")
-        targets[target] = photo
-    return targets
+    level, memory = check_level(options.level), parse_memory(options.memory)
+    if not 1 <= options.quality <= 100:
+        return _complain(f"--quality is {options.quality}; expected 1 to 100.")
+    if options.workers is not None and options.workers < 1:
+        return _complain(f"--workers is {options.workers}; expected 1 or more.")
+    targets = plan(options.photos, options.output, options.format and f".{options.format}")
+    wanted = targets if options.overwrite else pending(targets)
+    if wanted:
+        method = load_method(options.method, options.runtime, len(wanted))
+        outcome = enhance_photos(
+            wanted,
+            lambda photo, memory: method(photo, level, memory),
+            memory=memory,
+            quality=options.quality,
+            workers=options.workers,
+            show=lambda done: tqdm(done, total=len(wanted), unit="photo", disable=None),
+        )
+        failed, written = outcome.failed, outcome.written
+    else:
+        failed, written = {}, []
+    for reason in failed.values():
+        _complain(reason)
+    folders = sorted({str(path.parent) for path in written})
+    print(
+        f"{len(written)} enhanced" + (f", in {', '.join(folders[:3])}" if folders else ""), end=""
+    )
+    skipped = len(targets) - len(wanted)
+    print(f"; {skipped} done before (--overwrite does them again)" if skipped else "", end="")
+    print(f"; {len(failed)} failed" if failed else "")
+    return int(bool(failed))
 
 
 def _evaluate(options) -> None:
@@ -271,6 +309,7 @@ def _evaluate(options) -> None:
     from lle_utils.data import lol_pairs, scene_of
     from lle_utils.files import data_dir
     from lle_utils.inference import list_enhancers, record_metrics
+    from lle_utils.methods import load_method
     from lle_utils.results import evaluate, load_records, save_records, table
 
     pairs = lol_pairs(options.split)
@@ -280,10 +319,10 @@ def _evaluate(options) -> None:
         records = load_records(evaluation)  # rows of other methods stay
     except FileNotFoundError:
         records = {}
-    for name in options.enhancer or [*BASELINES, *list_enhancers()]:
+    for name in options.method or [*BASELINES, *list_enhancers()]:
         shown = tqdm(pairs, desc=name, unit="photo")
         records[name] = evaluate(
-            name, _method(name), shown, options.metrics, data=data, scenes=scenes
+            name, load_method(name, "keras"), shown, options.metrics, data=data, scenes=scenes
         )
     path = save_records(evaluation, records.values())
     if options.split == "val":

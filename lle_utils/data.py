@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,11 +47,12 @@ def natural_key(name: str) -> tuple:
     return [int(p) if i % 2 else p.lower() for i, p in enumerate(parts)], name
 
 
-def list_photos(folder: str | os.PathLike) -> list[Path]:
+def list_photos(folder: str | os.PathLike, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
     """List the image files of one folder in natural order; hidden files are left out.
 
     Args:
         folder: Looked at without its subfolders.
+        suffixes: Endings of the names, in small letters.
 
     Raises:
         FileNotFoundError: If the folder does not exist.
@@ -62,7 +63,7 @@ def list_photos(folder: str | os.PathLike) -> list[Path]:
     photos = [
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+        if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
     ]
     return sorted(photos, key=lambda path: natural_key(path.name))
 

@@ -249,7 +249,7 @@ def _saved_model(path: Path):
 def _litert(path: Path):
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(str(path), num_threads=len(os.sched_getaffinity(0)))
+    interpreter = Interpreter(str(path), num_threads=os.cpu_count())
     names = interpreter.get_signature_runner().get_input_details()
     # The order of the tensors in the file is the converter's; by name, the photo comes first.
     inputs = [names[name] for name in sorted(names, key=lambda name: (name != "low", name))]

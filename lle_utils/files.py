@@ -82,7 +82,7 @@ def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(
-        prefix=".partial-", suffix="".join(target.suffixes), dir=target.parent
+        prefix=f".partial-{os.getpid()}-", suffix="".join(target.suffixes), dir=target.parent
     )
     os.close(handle)
     temporary = Path(name)
@@ -94,6 +94,30 @@ def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_partial(folder: str | os.PathLike) -> None:
+    """Remove what `atomic_path` had begun in a folder when its process was killed.
+
+    Args:
+        folder: Files of processes that still run stay; a missing folder is fine.
+    """
+    for path in Path(folder).glob(".partial-*"):
+        process = path.name.split("-")[1]
+        if process.isdigit() and not _is_running(int(process)):
+            path.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    if os.name == "nt":
+        return True  # the next call would end it there
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _umask() -> int:

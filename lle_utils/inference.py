@@ -184,7 +184,7 @@ class Enhancer:
             target = self.model.get_layer("towards_mean").mean.numpy()[None]
         else:
             target = self._encode(as_float(_read(reference)))[-1]
-        return lambda level: own + _check_level(level) * (target - own)
+        return lambda level: own + check_level(level) * (target - own)
 
     def _decode(self, features: Sequence, vector: np.ndarray, shape: tuple) -> np.ndarray:
         inputs = [*features[:-1], vector]
@@ -223,7 +223,12 @@ def _read(image: np.ndarray | str | os.PathLike) -> np.ndarray:
     return image
 
 
-def _check_level(level: float) -> np.float32:
+def check_level(level: float) -> np.float32:
+    """Return a level as a number of 0 or more.
+
+    Raises:
+        EnhancerError: If it is none.
+    """
     try:
         level = float(level)
     except (TypeError, ValueError):

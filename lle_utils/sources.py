@@ -77,6 +77,28 @@ def source_path(name: str, root: Path | None = None) -> Path:
     return notebook_folder(root) / f"{name}.py"
 
 
+def training_notebook(enhancer: str, root: Path | None = None) -> str:
+    """Return the notebook that trains an enhancer.
+
+    Args:
+        enhancer: Such as ``mirnet`` or ``zero_dce_pp``, or the notebook's own name.
+        root: The project's folder; found by itself when None.
+
+    Raises:
+        NotebookError: If none trains it; the message lists those that there are.
+    """
+    names = [n for n in list_notebooks(root) if "save_enhancer(" in _read_source(n, root)]
+    for name in names:
+        if enhancer == name or enhancer.startswith(name[3:]):
+            return name
+    topics = ", ".join(name[3:] for name in names)
+    raise NotebookError(f"No notebook trains {enhancer!r}; there are: {topics}.")
+
+
+def _read_source(name: str, root: Path | None) -> str:
+    return source_path(name, root).read_text(encoding="utf-8")
+
+
 def notebook_folder(root: Path | None = None) -> Path:
     """Return the folder of the notebooks; ``root`` is the project's, found when None."""
     return (root or project_root()) / "notebooks"

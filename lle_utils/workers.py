@@ -150,7 +150,7 @@ def _work(pipe: Connection, warm_up: str) -> None:
     """Answer jobs until the server goes away."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     methods: dict = {}
-    _method(methods, warm_up)
+    _load(methods, warm_up)
     while True:
         try:
             job = pipe.recv()
@@ -160,38 +160,24 @@ def _work(pipe: Connection, warm_up: str) -> None:
 
 
 def _answer(job: Job, methods: dict) -> tuple[bool, bytes | str]:
-    from lle_utils.images import decode_uint8, to_float, to_uint8
+    from lle_utils.images import decode_uint8
 
     try:
-        low = to_float(decode_uint8(job.content, "The photo"))
+        low = decode_uint8(job.content, "The photo")
     except Exception as error:  # decoders raise anything at all for bytes made to confuse them
         kind = type(error).__module__.startswith("lle_")
         return False, str(error) if kind else "The photo is damaged or of an unusual kind."
-    enhanced = _method(methods, job.method)(low, job.level)
-    return True, _encode(to_uint8(enhanced), job.kind, _profile(job.content))
+    enhanced = _load(methods, job.method)(low, job.level)
+    return True, _encode(enhanced, job.kind, _profile(job.content))
 
 
-def _method(methods: dict, name: str):
-    """Return a function of photo and level, loaded once."""
-    from lle_utils.baselines import BASELINES
-    from lle_utils.inference import load_enhancer
+def _load(methods: dict, name: str):
+    """Return a method, loaded once."""
+    from lle_utils.methods import load_method
 
-    if name in methods:
-        return methods[name]
-    if name in BASELINES:
-        plain = BASELINES[name]
-    else:
-        enhancer = load_enhancer(name)
-        plain = enhancer.enhance
-        if "level" in enhancer.card["inputs"]:
-            methods[name] = lambda low, level: enhancer.enhance(low, level=level)
-            return methods[name]
-
-    def blend(low: np.ndarray, level: float) -> np.ndarray:
-        return np.clip(low + np.float32(level) * (plain(low) - low), 0, 1)
-
-    methods[name] = blend
-    return blend
+    if name not in methods:
+        methods[name] = load_method(name)
+    return methods[name]
 
 
 def _encode(image: np.ndarray, kind: str, profile: bytes | None) -> bytes:

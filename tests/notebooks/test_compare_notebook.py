@@ -29,7 +29,7 @@ def test_the_leaderboard_is_what_lle_evaluate_prints(notebook, tmp_path, monkeyp
     monkeypatch.setattr(data, "lol_pairs", lambda split: pairs)
     monkeypatch.setattr(data, "scene_of", lambda name: int(name))
     monkeypatch.setattr(results, "data_dir", lambda: tmp_path)
-    words = ["evaluate", "--enhancer", "input", "--enhancer", "auto_gamma"]
+    words = ["evaluate", "--method", "input", "--method", "auto_gamma"]
     assert cli.main(words) == 0
     printed = capsys.readouterr().out
     assert "| auto_gamma |" in printed

@@ -102,53 +102,32 @@ def test_an_unpaired_photo_is_named(pairs, capsys):
     assert not (pairs / "pack.npz").exists()
 
 
-def test_enhance_blends_and_keeps_name_and_size(pairs):
-    low = pairs / "low" / "0.png"
-    full, half = pairs / "full", pairs / "half"
-    words = ["enhance", str(low), "--enhancer", "gamma"]
-    assert cli.main([*words, "-o", str(full)]) == 0
-    assert cli.main([*words, "-o", str(half), "--strength", "0.5"]) == 0
-    original, whole, blend = (
-        np.asarray(Image.open(path)).astype(float)
-        for path in (low, full / "0_enhanced.png", half / "0_enhanced.png")
-    )
-    assert whole.shape == original.shape
-    assert whole.mean() > original.mean() + 20
-    np.testing.assert_allclose(blend, (original + whole) / 2, atol=1)
+def test_pack_and_notebooks_are_commands_too(pairs, capsys):
+    assert cli.main(["pack", str(pairs), str(pairs / "pack.npz"), "--size", "12", "16"]) == 0
+    assert packs.open_pack(pairs / "pack.npz").low.shape == (3, 12, 16, 3)
+    capsys.readouterr()
+    assert cli.main(["list"]) == cli.main(["notebooks"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[: len(lines) // 2] == lines[len(lines) // 2 :]
 
 
-def test_enhance_takes_folders_and_writes_beside_the_photos(pairs):
-    for _ in range(2):  # what the first run wrote is no photo of the second
-        assert cli.main(["enhance", str(pairs / "low"), "--enhancer", "gamma"]) == 0
-    assert len(list((pairs / "low").glob("*_enhanced.png"))) == 3
+def test_every_command_has_a_help_text(capsys):
+    for words in (["enhance"], ["train"], ["run"], ["pack"], ["data"], ["evaluate"], ["export"]):
+        with pytest.raises(SystemExit) as stop:
+            cli.main([*words, "--help"])
+        assert stop.value.code == 0
+        assert f"Example: lle {words[0]} " in " ".join(capsys.readouterr().out.split())
 
 
-def test_enhance_refuses_what_it_cannot_do(pairs, capsys):
-    low, normal = str(pairs / "low" / "0.png"), str(pairs / "normal" / "0.png")
-    assert "expected 0 to 1" in fails_with(capsys, "enhance", low, "--strength", "2")
-    assert "no_such" in fails_with(capsys, "enhance", low, "--enhancer", "no_such")
-    both = fails_with(capsys, "enhance", low, normal, "--enhancer", "gamma", "-o", str(pairs))
-    assert "would both be written" in both
-    assert not list(pairs.rglob("*_enhanced.png"))
-
-
-def test_one_bad_photo_is_named_and_the_others_are_enhanced(pairs, capsys):
-    broken, missing = pairs / "low" / "1.png", pairs / "low" / "9.png"
-    broken.write_bytes(broken.read_bytes()[:-40])
-    before = [path.read_bytes() for path in sorted((pairs / "low").iterdir())]
-    photos = [str(pairs / "low" / f"{index}.png") for index in (9, 1, 0, 2)]
-    assert cli.main(["enhance", *photos, "--enhancer", "gamma", "-o", str(pairs / "out")]) == 1
-    complaints = capsys.readouterr().err.splitlines()
-    assert len(complaints) == 2
-    assert str(missing) in complaints[0]
-    assert str(broken) in complaints[1]
-    written = sorted(path.name for path in (pairs / "out").iterdir())
-    assert written == ["0_enhanced.png", "2_enhanced.png"]
-    assert [path.read_bytes() for path in sorted((pairs / "low").iterdir())] == before
+def test_train_finds_the_notebook_of_an_enhancer(capsys):
+    assert sources.training_notebook("mirnet") == "04_mirnet"
+    assert sources.training_notebook("zero_dce_pp") == "03_zero_dce"
+    assert sources.training_notebook("05_pix2pix") == "05_pix2pix"
+    assert "there are: zero_dce, mirnet" in fails_with(capsys, "train", "metrics")
 
 
 def test_evaluate_scores_pairs_and_keeps_the_rows_of_other_methods(pairs, tmp_path, monkeypatch):
-    rows = ["evaluate", "--split", "val", "--metrics", "psnr", "--enhancer"]
+    rows = ["evaluate", "--split", "val", "--metrics", "psnr", "--method"]
     monkeypatch.setattr(
         data, "lol_pairs", lambda split: data.find_pairs(*data.paired_folders(pairs))
     )

@@ -1,0 +1,139 @@
+"""Measure `lle enhance` on a folder against a plain loop; ``python -m lle_utils.throughput``."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from lle_utils.files import atomic_path, data_dir
+from lle_utils.methods import load_openvino
+
+PHOTOS = 100
+METHODS = ("zero_dce_pp", "zero_dce", "mirnet")
+TOLERANCE = 1  # of 255: what rounding may turn a difference of 1e-6 into
+
+
+class ThroughputError(RuntimeError):
+    """A run that failed, or two that do not agree."""
+
+
+def plain_loop(photos: str | os.PathLike, target: str | os.PathLike, name: str) -> None:
+    """Enhance a folder as one would without this package: one photo after the other, `predict`.
+
+    Args:
+        photos: Folder of PNG files.
+        target: Folder to write PNG files of the same names to.
+        name: A shipped enhancer with the one input ``low``.
+    """
+    from PIL import Image
+
+    from lle_utils.images import pad_to_multiple
+    from lle_utils.inference import load_enhancer
+
+    enhancer = load_enhancer(name)
+    Path(target).mkdir(parents=True, exist_ok=True)
+    for path in sorted(Path(photos).iterdir()):
+        low = np.asarray(Image.open(path).convert("RGB"), np.float32) / 255
+        padded = pad_to_multiple(low, enhancer.card["multiple"])
+        enhanced = enhancer.model.predict(padded[None], verbose=0)[0]
+        enhanced = np.clip(enhanced[: low.shape[0], : low.shape[1]], 0, 1)
+        Image.fromarray(np.rint(enhanced * 255).astype(np.uint8)).save(Path(target) / path.name)
+
+
+def measure(photos: int = PHOTOS, methods: Sequence[str] = METHODS) -> dict:
+    """Time whole processes, with their start-up, on a folder of 600x400 PNG photos.
+
+    Args:
+        photos: How many.
+        methods: Shipped enhancers.
+
+    Returns:
+        The machine, and for each method the ``seconds`` of the plain loop, of `lle enhance` in
+        Keras and in OpenVINO (None where it is not installed), and the largest ``difference``
+        of any value between their results, of 255.
+
+    Raises:
+        ThroughputError: If a process fails or results differ by more than `TOLERANCE`.
+    """
+    from lle_utils import synthetic
+    from lle_utils.bench import machine
+    from lle_utils.images import save_image
+
+    here, cases = machine(), []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for i, low in enumerate(synthetic.synthetic_pairs(photos, (400, 600)).low):
+            save_image(folder / "photos" / f"{i:03}.png", low)
+        for method in methods:
+            print(f"{method} ...", file=sys.stderr, flush=True)
+            cases.append(_case(folder, method, photos))
+    return {"machine": here, "cases": cases}
+
+
+def _case(folder: Path, method: str, photos: int) -> dict:
+    results = folder / method
+    seconds = {"plain": _seconds("-m", "lle_utils.throughput", folder, results / "plain", method)}
+    words = ["-m", "lle_utils.cli", "enhance", folder / "photos", "--method", method, "-o"]
+    seconds["keras"] = _seconds(*words, results / "keras", "--runtime", "keras")
+    seconds["openvino"] = None
+    if find_spec("openvino"):
+        load_openvino(method)  # set up once, and kept
+        seconds["openvino"] = _seconds(*words, results / "openvino", "--runtime", "openvino")
+    difference = max(
+        _difference(results / "plain", results / runtime)
+        for runtime, measured in seconds.items()
+        if measured and runtime != "plain"
+    )
+    if difference > TOLERANCE:
+        raise ThroughputError(f"{method}: results differ by {difference} of 255.")
+    return {
+        "method": method,
+        "photos": photos,
+        "size": [400, 600],
+        "seconds": seconds,
+        "difference": difference,
+    }
+
+
+def _seconds(*words: object) -> float:
+    start = time.perf_counter()
+    outcome = subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True)
+    if outcome.returncode:
+        raise ThroughputError(f"{' '.join(map(str, words))} failed: {outcome.stderr[-500:]}")
+    return time.perf_counter() - start
+
+
+def _difference(plain: Path, ours: Path) -> int:
+    from lle_utils.batch import MARK
+    from lle_utils.images import read_uint8
+
+    pairs = [(path, ours / f"{path.stem}{MARK}.png") for path in sorted(plain.iterdir())]
+    return max(
+        int(np.abs(read_uint8(a).astype(int) - read_uint8(b).astype(int)).max()) for a, b in pairs
+    )
+
+
+def main(words: Sequence[str]) -> None:
+    """Measure and write the record ``throughput``; with three words run the plain loop."""
+    if words:
+        folder, target, name = words
+        plain_loop(Path(folder) / "photos", target, name)
+        return
+    record = measure()
+    path = data_dir() / "results" / "throughput.json"
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print(f"Record: {path}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,26 @@
+"""The measurement of `lle enhance` against a plain loop."""
+
+import json
+
+import pytest
+
+from lle_utils import throughput
+from lle_utils.files import data_dir
+from lle_utils.inference import list_enhancers
+
+
+@pytest.mark.slow
+def test_a_small_folder_is_measured_and_results_agree():
+    record = throughput.measure(3, ["zero_dce_pp"])
+    (case,) = record["cases"]
+    assert case["difference"] <= throughput.TOLERANCE
+    assert all(seconds > 0 for seconds in case["seconds"].values() if seconds is not None)
+
+
+def test_the_record_shows_twice_the_speed_of_a_plain_loop():
+    record = json.loads((data_dir() / "results" / "throughput.json").read_text(encoding="utf-8"))
+    for case in record["cases"]:
+        assert case["photos"] >= 100
+        assert case["method"] in list_enhancers()
+        ours = min(s for name, s in case["seconds"].items() if s and name != "plain")
+        assert case["seconds"]["plain"] >= 2 * ours, case["method"]
