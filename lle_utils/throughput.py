@@ -177,6 +177,38 @@ def measure_large(methods: Sequence[str] | None = None, size: tuple = LARGE) -> 
     return {"machine": here, "photo": list(size), "limit": MEMORY, "cases": cases}
 
 
+def report(record: dict) -> str:
+    """Print a record of `measure` as a Markdown table."""
+    lines = [
+        "| method | plain loop | `lle enhance`, Keras | OpenVINO | at best |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for case in record["cases"]:
+        seconds, count = case["seconds"], case["photos"]
+        speeds = [
+            seconds[name] and count / seconds[name] for name in ("plain", "keras", "openvino")
+        ]
+        shown = " | ".join(f"{speed:.1f}" if speed else "–" for speed in speeds)
+        best = max(speed for speed in speeds[1:] if speed) / speeds[0]
+        lines.append(f"| {case['method']} | {shown} | {best:.1f} times as fast |")
+    height, width = record["cases"][0]["size"]
+    count = record["cases"][0]["photos"]
+    lines += ["", f"Photos per second, {count} PNG files of {width}×{height}, start-up included."]
+    return "\n".join(lines)
+
+
+def report_large(record: dict) -> str:
+    """Print a record of `measure_large` as a Markdown table."""
+    lines = ["| method | seconds | peak memory (GB) |", "|---|---:|---:|"]
+    for case in record["cases"]:
+        lines.append(
+            f"| {case['method']} | {case['seconds']:.0f} | {case['peak_bytes'] / 1e9:.2f} |"
+        )
+    height, width = record["photo"]
+    lines += ["", f"One JPEG of {width}×{height} through `lle enhance`, the whole process."]
+    return "\n".join(lines)
+
+
 def main(words: Sequence[str]) -> None:
     """Measure and write a record, or run the plain loop."""
     kind, *rest = words
