@@ -365,7 +365,8 @@ def render_tables(text: str, folder: str | os.PathLike | None = None) -> str:
 
     A block is ``<!-- table:EVALUATION METRIC METRIC -->`` ... ``<!-- /table -->``; without
     metrics it shows all. Between ``<!-- bench -->`` and ``<!-- /bench -->`` that record of speed
-    is shown, and so are ``throughput`` and ``large``. A text is up to date when this function returns it unchanged.
+    is shown, and so are ``throughput`` and ``large``. A text is up to date when this function
+    returns it unchanged.
 
     Args:
         text: Markdown with such blocks.
