@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (_add_notebook_commands, _add_data_commands, _add_photo_commands):
         add(commands)
+    _add_video(commands)
     _add_serve(commands)
     _add_export(commands)
     return parser
@@ -296,6 +297,65 @@ def _bench(_options) -> None:
     from lle_utils.bench import run_bench
 
     print(f"Record: {run_bench()}")
+
+
+# Video
+
+
+def _add_video(commands) -> None:
+    video = _command(commands, "video", _video, "Brighten a video; its sound stays as it is.")
+    video.epilog = "Example: lle video night.mp4 night_bright.mp4 --method mirnet"
+    video.add_argument("source", type=Path, metavar="IN", help="any video that FFmpeg reads")
+    video.add_argument("target", type=Path, metavar="OUT", help=".mp4, .mov or .mkv to write")
+    video.add_argument("--method", default="zero_dce_pp", help=f"{METHOD_HELP} (zero_dce_pp)")
+    video.add_argument("--level", type=float, help="how bright, for enhancers with a level (1)")
+    video.add_argument("--strength", type=float, default=1.0, help="0 keeps the video (1)")
+    video.add_argument(
+        "--smoothing",
+        type=float,
+        default=0.8,
+        help="how steady the brightness is, 0 (each frame anew) to below 1 (0.8)",
+    )
+    video.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
+
+
+def _video(options) -> int | None:
+    try:
+        from lle_utils.video import check_paths, enhance_video
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"`lle video` needs {error.name}: pip install 'lle-utils[video]'."
+        ) from error
+
+    if not 0 <= options.strength <= 1:
+        return _complain(f"--strength is {options.strength:g}; expected 0 to 1.")
+    check_paths(options.source, options.target)
+    if options.target.exists() and not options.overwrite:
+        print(f"{options.target} exists and was skipped; --overwrite replaces it.")
+        return None
+    method = _video_method(options)
+    figures = enhance_video(options.source, options.target, method, options.smoothing)
+    print(f"{options.target}: {figures['frames']} frames")
+    print(
+        "Flicker in 8-bit levels (0 is steady): input {input:.3f}, frame by frame "
+        "{frame_by_frame:.3f}, smoothed {smoothed:.3f}".format(**figures)
+    )
+
+
+def _video_method(options):
+    """Return the function for one frame: the method at its level, blended with the frame."""
+    from functools import partial
+
+    from lle_utils.baselines import BASELINES
+    from lle_utils.inference import EnhancerError, load_enhancer
+
+    method, has_level = BASELINES.get(options.method), False
+    if method is None:
+        enhancer = load_enhancer(options.method)
+        method, has_level = partial(enhancer.enhance, level=options.level), enhancer.has_level
+    if options.level is not None and not has_level:
+        raise EnhancerError(f"{options.method} has one brightness only; leave out --level.")
+    return lambda low: low + options.strength * (method(low) - low)
 
 
 # Web page
