@@ -313,8 +313,8 @@ def _add_video(commands) -> None:
     video.add_argument(
         "--smoothing",
         type=float,
-        default=0.8,
-        help="how steady the brightness is, 0 (each frame anew) to below 1 (0.8)",
+        default=0.5,
+        help="how much each frame follows those before, 0 (not) to below 1 (0.5)",
     )
     video.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
 
@@ -340,6 +340,8 @@ def _video(options) -> int | None:
         "Flicker in 8-bit levels (0 is steady): input {input:.3f}, frame by frame "
         "{frame_by_frame:.3f}, smoothed {smoothed:.3f}".format(**figures)
     )
+    if figures["smoothed"] > figures["frame_by_frame"]:
+        print("Smoothing did not help here; --smoothing 0 turns it off.")
 
 
 def _video_method(options):

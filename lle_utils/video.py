@@ -22,7 +22,7 @@ from lle_utils.images import pad_to_multiple, to_float, to_uint8
 from lle_utils.psnr import luminance
 
 SUFFIXES = (".mp4", ".mov", ".mkv")
-SMOOTHING = 0.8  # share that the frames before have in the tone curve of a frame
+SMOOTHING = 0.5  # share that the frames before have in the tone curve of a frame
 CUT = 0.12  # `scene_distance` from which a frame begins a new scene
 BINS = 64  # points of a tone curve
 MISSING = 1.0  # seconds that a file may be shorter than it says
@@ -115,6 +115,9 @@ def smoother(smoothing: float = SMOOTHING) -> Callable[[np.ndarray, np.ndarray],
 
     An exponential moving average of `tone_sums` gives the smooth curve. Bins count by their
     pixels, so a level that few pixels have says little. At a cut the average starts again.
+
+    This steadies the method, not the video: the flicker of a compressed dark input passes through
+    the smooth curve enlarged. A method that happens to counteract it is better left alone.
 
     Args:
         smoothing: Share of the past in the average, from 0 (off) to below 1.

@@ -19,7 +19,7 @@ from lle_utils.psnr import luminance
 from lle_utils.synthetic import Camera, darken, scenes
 
 av = pytest.importorskip("av", reason="videos need PyAV: pip install 'lle-utils[video]'")
-video = pytest.importorskip("lle_utils.video")
+from lle_utils import video  # noqa: E402  needs PyAV
 
 TICK = Fraction(1, 90_000)  # what phones count in
 RATE = 44_100
@@ -378,6 +378,18 @@ def test_a_failing_method_leaves_nothing(phone, tmp_path):
     with pytest.raises(StopIteration):
         video.enhance_video(phone, tmp_path / "out.mp4", breaks)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_smoothing_that_does_harm_is_reported(tmp_path, capsys):
+    """A method that evens out a flickering input would need its own curve in every frame."""
+    window = scene_of("coffee")[:90, :160]
+    frames = [window * gain for gain in 6 * [0.20, 0.19]]
+    source = write(tmp_path / "in.mkv", frames, sound=False, codec="ffv1")
+    words = ["video", str(source), str(tmp_path / "out.mp4"), "--method", "auto_gamma"]
+    assert cli.main(words) == 0
+    assert "--smoothing 0 turns it off" in capsys.readouterr().out
+    assert cli.main([*words, "--overwrite", "--smoothing", "0"]) == 0
+    assert "turns it off" not in capsys.readouterr().out
 
 
 def test_what_exists_is_kept_unless_told_otherwise(phone, tmp_path, capsys):
