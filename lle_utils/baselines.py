@@ -98,8 +98,9 @@ def equalize(image: np.ndarray) -> np.ndarray:
     if darkest == levels.size:
         return image
     table = (below - darkest) / (levels.size - darkest)
-    change = (table[levels] - light)[..., None]
-    return np.clip(image + change, 0, 1).astype(np.float32)
+    light -= table[levels]
+    result = image - light[..., None].astype(np.float32)
+    return np.clip(result, 0, 1, out=result)
 
 
 def clahe(image: np.ndarray, clip: float = 2.0, tiles: int = 8) -> np.ndarray:
@@ -125,10 +126,17 @@ def clahe(image: np.ndarray, clip: float = 2.0, tiles: int = 8) -> np.ndarray:
     >>> clahe(np.zeros((4, 5, 3))).max().item() < 0.05
     True
     """
-    lab = rgb2lab(identity(image))
+    lab = _by_rows(rgb2lab, identity(image))
     levels = to_uint8(lab[..., 0] / 100)
     lab[..., 0] = _clahe_levels(levels, clip, tiles) * (100 / 255)
-    return np.clip(lab2rgb(lab), 0, 1).astype(np.float32)
+    return np.clip(_by_rows(lab2rgb, lab), 0, 1, out=lab)
+
+
+def _by_rows(convert: Callable, image: np.ndarray, rows: int = 64) -> np.ndarray:
+    """Convert colours in place, a few rows at a time: the conversions need many copies."""
+    for top in range(0, len(image), rows):
+        image[top : top + rows] = convert(image[top : top + rows])
+    return image
 
 
 def _clahe_levels(levels: np.ndarray, clip: float, tiles: int) -> np.ndarray:
@@ -147,9 +155,14 @@ def _clahe_levels(levels: np.ndarray, clip: float, tiles: int) -> np.ndarray:
     def mapped(row: np.ndarray, column: np.ndarray) -> np.ndarray:
         return curves[row[:, None], column[None, :], levels]
 
-    upper = mapped(top, left) * (1 - across) + mapped(top, right) * across
-    lower = mapped(bottom, left) * (1 - across) + mapped(bottom, right) * across
-    return upper * (1 - down) + lower * down
+    def blended(row: np.ndarray) -> np.ndarray:
+        result = mapped(row, left)
+        result += (mapped(row, right) - result) * across
+        return result
+
+    upper = blended(top)
+    upper += (blended(bottom) - upper) * down
+    return upper
 
 
 def _tile_curves(padded: np.ndarray, grid: list, tile: list, clip: float) -> np.ndarray:
@@ -215,8 +228,8 @@ def lime(
     """
     image = identity(image)
     illumination = refine_illumination(image.max(axis=-1), strength, iterations)
-    illumination = np.clip(illumination, 1e-3, 1) ** exponent
-    return np.clip(image / illumination[..., None], 0, 1).astype(np.float32)
+    image /= (np.clip(illumination, 1e-3, 1) ** exponent)[..., None]
+    return np.clip(image, 0, 1, out=image)
 
 
 def refine_illumination(
@@ -237,19 +250,29 @@ def refine_illumination(
     angles = [np.pi * np.arange(side, dtype=np.float32) / side for side in estimate.shape]
     laplacian = (2 - 2 * np.cos(angles[0]))[:, None] + (2 - 2 * np.cos(angles[1]))
     slopes = _gradient(estimate)
-    multiplier = np.zeros_like(slopes)
+    scaled = np.zeros_like(slopes)  # the multiplier over the penalty
     penalty, growth = 10.0, 1.2
     tolerance = 1e-5 * np.linalg.norm(estimate)
     refined = estimate
     for _ in range(iterations):
-        target = 2 * estimate + penalty * _divergence(slopes - multiplier / penalty)
-        refined = idctn(dctn(target, norm="ortho") / (2 + penalty * laplacian), norm="ortho")
+        slopes -= scaled
+        target = _divergence(slopes)
+        target *= penalty
+        target += 2 * estimate
+        target = dctn(target, norm="ortho", overwrite_x=True)
+        target /= 2 + penalty * laplacian
+        refined = idctn(target, norm="ortho", overwrite_x=True)
         gradient = _gradient(refined)
-        shifted = gradient + multiplier / penalty
-        slopes = np.sign(shifted) * np.maximum(np.abs(shifted) - threshold / penalty, 0)
-        multiplier += penalty * (gradient - slopes)
+        scaled += gradient
+        np.abs(scaled, out=slopes)
+        slopes -= threshold / penalty
+        np.maximum(slopes, 0, out=slopes)
+        np.copysign(slopes, scaled, out=slopes)
+        scaled -= slopes
+        scaled /= growth
         penalty *= growth
-        if np.linalg.norm(gradient - slopes) <= tolerance:
+        gradient -= slopes
+        if np.linalg.norm(gradient) <= tolerance:
             break
     return refined
 
@@ -261,11 +284,10 @@ def _texture_weights(plane: np.ndarray, sigma: float = 2.0) -> list[np.ndarray]:
 
 def _gradient(plane: np.ndarray) -> np.ndarray:
     """Return forward differences ``(2, H, W)``, zero across the far border."""
-    return np.stack([np.diff(plane, axis=axis, append=_last(plane, axis)) for axis in (0, 1)])
-
-
-def _last(plane: np.ndarray, axis: int) -> np.ndarray:
-    return np.take(plane, [-1], axis=axis)
+    result = np.zeros((2, *plane.shape), plane.dtype)
+    np.subtract(plane[1:], plane[:-1], out=result[0, :-1])
+    np.subtract(plane[:, 1:], plane[:, :-1], out=result[1, :, :-1])
+    return result
 
 
 def _divergence(slopes: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lle_utils.bench import report
+from lle_utils import bench, throughput
 from lle_utils.files import atomic_path, data_dir
 from lle_utils.images import load_image, to_float
 from lle_utils.metrics import METRICS, score
@@ -33,7 +33,12 @@ RESAMPLES = 10_000
 SCHEMA = 1
 _FIELDS = {"method", "images", "scenes", "values", "summary", "interval", "protocol", "data"}
 _BLOCK = re.compile(r"(<!-- table:(\S+?)((?: \S+?)*) -->).*?(<!-- /table -->)", re.DOTALL)
-_BENCH = re.compile(r"(<!-- bench -->).*?(<!-- /bench -->)", re.DOTALL)
+_REPORTS = {
+    "bench": bench.report,
+    "throughput": throughput.report,
+    "large": throughput.report_large,
+}
+_REPORT = re.compile(rf"(<!-- ({'|'.join(_REPORTS)}) -->).*?(<!-- /\2 -->)", re.DOTALL)
 
 
 class RecordError(ValueError):
@@ -359,8 +364,9 @@ def render_tables(text: str, folder: str | os.PathLike | None = None) -> str:
     """Fill the tables of a Markdown text from records.
 
     A block is ``<!-- table:EVALUATION METRIC METRIC -->`` ... ``<!-- /table -->``; without
-    metrics it shows all. Between ``<!-- bench -->`` and ``<!-- /bench -->`` the speed record
-    is shown. A text is up to date when this function returns it unchanged.
+    metrics it shows all. Between ``<!-- bench -->`` and ``<!-- /bench -->`` that record of speed
+    is shown, and so are ``throughput`` and ``large``. A text is up to date when this function
+    returns it unchanged.
 
     Args:
         text: Markdown with such blocks.
@@ -378,9 +384,10 @@ def render_tables(text: str, folder: str | os.PathLike | None = None) -> str:
         content = table(load_records(evaluation, folder), metrics.split() or None)
         return f"{start}\n\n{content}\n\n{end}"
 
-    def fill_bench(block: re.Match) -> str:
-        path = Path(folder or data_dir() / "results") / "bench.json"
-        content = report(json.loads(path.read_text(encoding="utf-8")))
-        return f"{block[1]}\n\n{content}\n\n{block[2]}"
+    def fill_report(block: re.Match) -> str:
+        start, kind, end = block.groups()
+        path = Path(folder or data_dir() / "results") / f"{kind}.json"
+        content = _REPORTS[kind](json.loads(path.read_text(encoding="utf-8")))
+        return f"{start}\n\n{content}\n\n{end}"
 
-    return _BENCH.sub(fill_bench, _BLOCK.sub(fill, text))
+    return _REPORT.sub(fill_report, _BLOCK.sub(fill, text))

@@ -1,4 +1,7 @@
-"""Measure `lle enhance` on a folder against a plain loop; ``python -m lle_utils.throughput``."""
+"""Measure `lle enhance` as a process: a folder against a plain loop, and one large photo.
+
+``python -m lle_utils.throughput folder`` and ``large`` write the records of these names.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,19 @@ import numpy as np
 
 from lle_utils.files import atomic_path, data_dir
 from lle_utils.methods import load_openvino
+from lle_utils.tiles import MEMORY
 
 PHOTOS = 100
+LARGE = (4000, 6000)
+RECORDS = {"folder": "throughput", "large": "large"}
+# The command line, and after it the most memory that its process held.
+PEAK = """\
+import sys
+from lle_utils import bench, cli
+failed = cli.main(sys.argv[1:])
+print(bench.peak_memory())
+sys.exit(failed)
+"""
 METHODS = ("zero_dce_pp", "zero_dce", "mirnet")
 TOLERANCE = 1  # of 255: what rounding may turn a difference of 1e-6 into
 
@@ -81,7 +95,8 @@ def measure(photos: int = PHOTOS, methods: Sequence[str] = METHODS) -> dict:
 
 def _case(folder: Path, method: str, photos: int) -> dict:
     results = folder / method
-    seconds = {"plain": _seconds("-m", "lle_utils.throughput", folder, results / "plain", method)}
+    words = ["-m", "lle_utils.throughput", "plain", folder / "photos", results / "plain", method]
+    seconds = {"plain": _seconds(*words)}
     words = ["-m", "lle_utils.cli", "enhance", folder / "photos", "--method", method, "-o"]
     seconds["keras"] = _seconds(*words, results / "keras", "--runtime", "keras")
     seconds["openvino"] = None
@@ -106,10 +121,15 @@ def _case(folder: Path, method: str, photos: int) -> dict:
 
 def _seconds(*words: object) -> float:
     start = time.perf_counter()
+    _run(*words)
+    return time.perf_counter() - start
+
+
+def _run(*words: object) -> str:
     outcome = subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True)
     if outcome.returncode:
         raise ThroughputError(f"{' '.join(map(str, words))} failed: {outcome.stderr[-500:]}")
-    return time.perf_counter() - start
+    return outcome.stdout
 
 
 def _difference(plain: Path, ours: Path) -> int:
@@ -122,14 +142,81 @@ def _difference(plain: Path, ours: Path) -> int:
     )
 
 
+def measure_large(methods: Sequence[str] | None = None, size: tuple = LARGE) -> dict:
+    """Enhance one large JPEG photo by each method, each in a process of its own.
+
+    Args:
+        methods: All shipped enhancers and baselines when None.
+        size: Height and width of the photo.
+
+    Returns:
+        The machine, and for each method the ``seconds`` of the whole process and the
+        ``peak_bytes`` that it held, with the default memory limit.
+
+    Raises:
+        ThroughputError: If a process fails.
+    """
+    from lle_utils import synthetic
+    from lle_utils.baselines import BASELINES
+    from lle_utils.bench import machine
+    from lle_utils.images import save_image
+    from lle_utils.inference import list_enhancers
+
+    here, cases = machine(), []
+    with tempfile.TemporaryDirectory() as name:
+        low = synthetic.synthetic_pairs(1, (400, 600), seed=1).low[0]
+        repeats = (-(-size[0] // 400), -(-size[1] // 600), 1)
+        photo = save_image(Path(name) / "large.jpg", np.tile(low, repeats)[: size[0], : size[1]])
+        for method in methods or [*list_enhancers(), *(b for b in BASELINES if b != "input")]:
+            print(f"{method} ...", file=sys.stderr, flush=True)
+            words = ["-c", PEAK, "enhance", photo, "-o", Path(name) / method, "--method", method]
+            start = time.perf_counter()
+            peak = int(_run(*words).split()[-1])
+            seconds = time.perf_counter() - start
+            cases.append({"method": method, "seconds": seconds, "peak_bytes": peak})
+    return {"machine": here, "photo": list(size), "limit": MEMORY, "cases": cases}
+
+
+def report(record: dict) -> str:
+    """Print a record of `measure` as a Markdown table."""
+    lines = [
+        "| method | plain loop | `lle enhance`, Keras | OpenVINO | at best |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for case in record["cases"]:
+        seconds, count = case["seconds"], case["photos"]
+        speeds = [
+            seconds[name] and count / seconds[name] for name in ("plain", "keras", "openvino")
+        ]
+        shown = " | ".join(f"{speed:.1f}" if speed else "–" for speed in speeds)
+        best = max(speed for speed in speeds[1:] if speed) / speeds[0]
+        lines.append(f"| {case['method']} | {shown} | {best:.1f} times as fast |")
+    height, width = record["cases"][0]["size"]
+    count = record["cases"][0]["photos"]
+    lines += ["", f"Photos per second, {count} PNG files of {width}×{height}, start-up included."]
+    return "\n".join(lines)
+
+
+def report_large(record: dict) -> str:
+    """Print a record of `measure_large` as a Markdown table."""
+    lines = ["| method | seconds | peak memory (GB) |", "|---|---:|---:|"]
+    for case in record["cases"]:
+        lines.append(
+            f"| {case['method']} | {case['seconds']:.0f} | {case['peak_bytes'] / 1e9:.2f} |"
+        )
+    height, width = record["photo"]
+    lines += ["", f"One JPEG of {width}×{height} through `lle enhance`, the whole process."]
+    return "\n".join(lines)
+
+
 def main(words: Sequence[str]) -> None:
-    """Measure and write the record ``throughput``; with three words run the plain loop."""
-    if words:
-        folder, target, name = words
-        plain_loop(Path(folder) / "photos", target, name)
+    """Measure and write a record, or run the plain loop."""
+    kind, *rest = words
+    if kind == "plain":
+        plain_loop(*rest)
         return
-    record = measure()
-    path = data_dir() / "results" / "throughput.json"
+    record = {"folder": measure, "large": measure_large}[kind]()
+    path = data_dir() / "results" / f"{RECORDS[kind]}.json"
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     print(f"Record: {path}")

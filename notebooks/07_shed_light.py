@@ -515,9 +515,36 @@ trainer.compile(optimizer, **training.compile_options())
 trainer.build((None, crop, crop, 3))
 plan = supervised.estimate_training(trainer, crop, batch_size, total)
 
+# %% [markdown]
+# Averaged weights speak of luminance in numbers that differ a little from those of the weights in
+# training, which the mean vector follows. So before each validation it is computed anew with
+# them, from whole well-lit photos; a hundred are enough.
+
+
 # %%
-validate = supervised.ValidationPsnr(viewer(network).enhance, val_pairs, validate_every)
 _, dark, bright = zip(*train_pairs, strict=True)
+lit = bright[:: max(1, len(bright) // 100)]
+encode, towards_mean = network.get_layer("encoder"), network.get_layer("towards_mean")
+
+
+def luminance_of(photo):
+    """Return the luminance vector of a photo (H, W, 3), uint8."""
+    return ops.convert_to_numpy(encode(images.to_float(photo)[None])[-1])[0]
+
+
+class Validation(supervised.ValidationPsnr):
+    """Measure with the mean vector that belongs to the weights."""
+
+    def measure(self):
+        kept = ops.convert_to_numpy(towards_mean.mean)
+        towards_mean.mean.assign(np.mean([luminance_of(photo) for photo in lit[::5]], axis=0))
+        value = super().measure()
+        towards_mean.mean.assign(kept)
+        return value
+
+
+# %%
+validate = Validation(viewer(network).enhance, val_pairs, validate_every)
 checkpoint = folder / "shed_light_checkpoint.npz"
 started = time.time()
 history = supervised.fit_pairs(
@@ -530,20 +557,10 @@ print(f"best PSNR {max(history['val_psnr']):.2f} dB")
 plotting.loss_curves(history)
 
 # %% [markdown]
-# We go on with the best state. The mean vector is computed once more, exactly: from whole
-# well-lit photos, with the averaged weights. A hundred of them are enough.
+# We go on with the best state and compute its mean vector once more, from all of these photos.
 
 # %%
 training.load_checkpoint(training.best_path(checkpoint), trainer)
-encode, towards_mean = network.get_layer("encoder"), network.get_layer("towards_mean")
-
-
-def luminance_of(photo):
-    """Return the luminance vector of a photo (H, W, 3), uint8."""
-    return ops.convert_to_numpy(encode(images.to_float(photo)[None])[-1])[0]
-
-
-lit = bright[:: max(1, len(bright) // 100)]
 vectors = np.stack([luminance_of(photo) for photo in lit])
 towards_mean.mean.assign(vectors.mean(axis=0))
 

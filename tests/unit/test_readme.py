@@ -1,6 +1,10 @@
 """The README and the cards print their numbers from the records."""
 
+import numpy as np
+
+from lle_utils import pictures
 from lle_utils.files import data_dir, project_root
+from lle_utils.images import read_uint8
 from lle_utils.inference import list_enhancers, load_card
 from lle_utils.results import load_records, render_tables
 
@@ -19,3 +23,11 @@ def test_the_cards_of_shipped_enhancers_repeat_their_records():
         assert card["metrics"]["summary"] == records[name]["summary"], name
         assert card["metrics"]["protocol"] == records[name]["protocol"], name
         assert card["commit"], name
+
+
+def test_the_picture_shows_what_the_enhancers_make():
+    text = (project_root() / "README.md").read_text(encoding="utf-8")
+    assert "(data/pictures/enhanced.jpg)" in text
+    shown, made = read_uint8(data_dir() / "pictures" / "enhanced.jpg"), pictures.picture()
+    assert shown.shape == made.shape
+    assert np.abs(shown.astype(int) - made).mean() < 4  # JPEG
