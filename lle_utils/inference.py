@@ -49,11 +49,11 @@ class Enhancer:
 
     Attributes:
         model: Functional Keras model, ``low`` (N, H, W, 3) in [0, 1] to the same. A second
-            input ``level`` (N, 1) sets how bright; such a model is made of two models and a
-            layer, found by their names: ``encoder`` (``low`` to a list of which the last
+            input ``level`` (N, 1) sets how bright; such a model is made of two models and two
+            layers, found by their names: ``encoder`` (``low`` to a list of which the last
             member is a vector that holds the brightness), ``towards_mean``
-            (`lle_utils.layers.TowardsMean`, moves that vector by ``level``) and ``decoder``
-            (the list to the result).
+            (`lle_utils.layers.TowardsMean`, moves that vector by ``level``), ``decoder``
+            (the list to the result) and ``fade_in`` (`lle_utils.layers.FadeIn`).
         card: The facts about it: `CARD_KEYS` and what `save_enhancer` adds.
     """
 
@@ -133,8 +133,9 @@ class Enhancer:
         reduced = as_float(reduce_to(photo, REDUCED))
         if self.has_level:
             own = self._encode(reduced)[-1]
-            vector = self._vectors(own, reference)(1.0 if level is None else level)
-            return lambda tile: self._decode(self._encode(tile), vector, tile.shape)
+            level = 1.0 if level is None else level
+            vector = self._vectors(own, reference)(level)
+            return lambda tile: self._decode(self._encode(tile), vector, tile, level)
         from lle_utils.training import compile_options
 
         model = with_fixed_statistics(self.model, pad_to_multiple(reduced, self.card["multiple"]))
@@ -174,7 +175,7 @@ class Enhancer:
         vector = self._vectors(features[-1], reference)
 
         def at(level: float) -> np.ndarray:
-            return convert_like(self._decode(features, vector(level), low.shape), photo.dtype)
+            return convert_like(self._decode(features, vector(level), low, level), photo.dtype)
 
         return at
 
@@ -186,10 +187,14 @@ class Enhancer:
             target = self._encode(as_float(_read(reference)))[-1]
         return lambda level: own + check_level(level) * (target - own)
 
-    def _decode(self, features: Sequence, vector: np.ndarray, shape: tuple) -> np.ndarray:
+    def _decode(
+        self, features: Sequence, vector: np.ndarray, low: np.ndarray, level: float
+    ) -> np.ndarray:
         inputs = [*features[:-1], vector]
         output = np.asarray(self._part("decoder").predict_on_batch(inputs))[0]
-        return np.clip(output[: shape[0], : shape[1]], 0.0, 1.0)
+        output = np.clip(output[: low.shape[0], : low.shape[1]], 0.0, 1.0)
+        share = level / self.model.get_layer("fade_in").full
+        return output if share >= 1 else low + np.float32(share) * (output - low)
 
     def _encode(self, low: np.ndarray) -> Sequence[np.ndarray]:
         padded = pad_to_multiple(low, self.card["multiple"])

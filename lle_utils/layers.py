@@ -236,6 +236,38 @@ class TowardsMean(keras.layers.Layer):
         return input_shape[0]
 
 
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class FadeIn(keras.layers.Layer):
+    """Blend a result with the photo that it was made of, at low levels.
+
+    At level 0 the photo stays as it is, from the level ``full`` on the result counts alone.
+
+    Args:
+        full: A level above 0.
+
+    Input a list of three: photos ``(N, H, W, 3)``, results of that shape, levels ``(N, 1)``;
+    output ``(N, H, W, 3)``.
+    """
+
+    def __init__(self, full: float = 0.25, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.full = full
+
+    def call(self, inputs: Any) -> Any:
+        """Return ``photo + min(level / full, 1) * (result - photo)``."""
+        photo, result, level = inputs
+        share = ops.minimum(level / self.full, 1.0)[..., None, None]
+        return photo + share * (result - photo)
+
+    def compute_output_shape(self, input_shape: list) -> tuple:
+        """Return the shape of the results."""
+        return input_shape[1]
+
+    def get_config(self) -> dict:
+        """Return what the layer is made from."""
+        return {**super().get_config(), "full": self.full}
+
+
 class GivenMean(keras.layers.Layer):
     """Take the place of global average pooling with a mean that is known beforehand.
 

@@ -72,7 +72,7 @@ from lle_utils import (
     widgets,
 )
 from lle_utils.inference import Enhancer, load_enhancer, multiply_adds, save_enhancer
-from lle_utils.layers import CropLike, TowardsMean
+from lle_utils.layers import CropLike, FadeIn, TowardsMean
 from lle_utils.losses import ssim_loss
 
 # %% [markdown]
@@ -215,6 +215,9 @@ for side in ((5, 7), (33, 50)):
 # At 0 the photo keeps its own luminance, at 1 it gets $\bar\ell$, the mean over the well-lit
 # training photos, and beyond 1 more than that. With a reference, its vector takes the place of
 # $\bar\ell$. The level and the mean are our additions; the paper always has a reference.
+#
+# A decoder cannot give back every grain of the photo. So below a quarter its result fades into the
+# photo itself (`FadeIn`), and level 0 is that photo exactly. Training sees the decoder alone.
 
 
 # %%
@@ -223,7 +226,9 @@ def shed_light(width=32):
     low, level = keras.Input((None, None, 3), name="low"), keras.Input((1,), name="level")
     *features, luminance = encoder(width)(low)
     luminance = TowardsMean(name="towards_mean")([luminance, level])
-    return keras.Model([low, level], decoder(width)([*features, luminance]), name="shed_light")
+    photo = decoder(width)([*features, luminance])
+    photo = FadeIn(name="fade_in")([low, photo, level])
+    return keras.Model([low, level], photo, name="shed_light")
 
 
 def describe(network):

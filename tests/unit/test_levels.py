@@ -7,7 +7,7 @@ from keras import layers
 
 from lle_utils.images import save_image
 from lle_utils.inference import Enhancer, EnhancerError, load_enhancer, multiply_adds, save_enhancer
-from lle_utils.layers import CropLike, TowardsMean
+from lle_utils.layers import CropLike, FadeIn, TowardsMean
 
 CARD = {"name": "tiny", "method": "test", "inputs": ["low", "level"], "multiple": 2, "halo": None}
 CARD |= {"training": {}, "licence": "none"}
@@ -28,7 +28,9 @@ def tiny_model():
     level = keras.Input((1,), name="level")
     features, vector = encoder(low)
     towards = TowardsMean(name="towards_mean")
-    model = keras.Model([low, level], decoder([features, towards([vector, level])]), name="tiny")
+    result = decoder([features, towards([vector, level])])
+    result = FadeIn(name="fade_in")([low, result, level])
+    model = keras.Model([low, level], result, name="tiny")
     decoder.get_layer("same").set_weights([np.eye(3)[None, None], np.zeros(3)])
     towards.mean.assign(MEAN)
     return model
@@ -54,12 +56,19 @@ def test_level_0_keeps_the_photo_1_reaches_the_mean_and_2_goes_past_it(enhancer,
         )
 
 
+def test_low_levels_fade_into_the_photo():
+    photo, result = np.zeros((3, 2, 4, 3), "float32"), np.ones((3, 2, 4, 3), "float32")
+    level = np.array([[0], [0.125], [0.3]], "float32")
+    faded = keras.ops.convert_to_numpy(FadeIn()([photo, result, level]))
+    np.testing.assert_allclose(faded.mean(axis=(1, 2, 3)), [0, 0.5, 1])
+
+
 def test_the_usual_level_is_1(enhancer, photo):
     np.testing.assert_array_equal(enhancer.enhance(photo), enhancer.enhance(photo, level=1.0))
 
 
 def test_the_parts_do_what_the_whole_model_does(enhancer, photo):
-    for level in (0, 0.7, 1.2):
+    for level in (0, 0.1, 0.7, 1.2):
         whole = enhancer.model.predict_on_batch([photo[None], np.full((1, 1), level, "float32")])
         np.testing.assert_allclose(enhancer.enhance(photo, level), whole[0], atol=1e-6)
 

@@ -1,6 +1,7 @@
-"""Serve a notebook with Voila and drive its widgets in Chromium; no test in here."""
+"""Serve a notebook with Voila or JupyterLab and drive its widgets in Chromium; no test in here."""
 
 import io
+import json
 import os
 import shutil
 import socket
@@ -67,12 +68,32 @@ def voila(name: str, folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def served(command: list[str], folder: Path) -> Iterator[str]:
+def jupyterlab(name: str, folder: Path) -> Iterator[str]:
+    """Serve a notebook in the quick profile with JupyterLab and yield its address."""
+    notebook = prepared(name, folder)
+    settings = folder / "settings" / "@jupyterlab" / "notebook-extension"
+    settings.mkdir(parents=True)
+    # By default only the cells in view are in the page.
+    text = json.dumps({"windowingMode": "none"})
+    (settings / "tracker.jupyterlab-settings").write_text(text)
+    command = ["jupyterlab", "--allow-root", "--IdentityProvider.token=", "--ip=127.0.0.1"]
+    command += [f"--ServerApp.root_dir={folder}", "--LabApp.check_for_updates_class="]
+    command[-1] += "jupyterlab.NeverCheckForUpdate"
+    variables = {
+        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+    }
+    with served(command, folder, **variables) as address:
+        yield f"{address}lab/tree/{notebook.name}"
+
+
+@contextmanager
+def served(command: list[str], folder: Path, **variables: str) -> Iterator[str]:
     """Run ``python -m`` a server on a free port; its output goes to ``server.log``."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"}
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"} | variables
     environment.pop("MPLBACKEND", None)
     with open(folder / "server.log", "w") as log:
         server = subprocess.Popen(

@@ -1,0 +1,83 @@
+"""Notebook 08 in JupyterLab: run all cells, move a slider of every panel, take a photo."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from driving import (
+    BOX,
+    CHROMIUM,
+    READY,
+    REDRAWN,
+    chromium,
+    drag,
+    far_end,
+    handle_center,
+    jupyterlab,
+    new_page,
+    pixels,
+    shown,
+    wait_until,
+)
+
+from lle_utils import images, synthetic
+
+pytest.importorskip("playwright.sync_api")
+pytest.importorskip("jupyterlab", reason="pip install 'lle-utils[lab]'")
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium"),
+]
+
+
+@pytest.fixture(scope="module")
+def complaints() -> list[str]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def page(complaints, tmp_path_factory) -> Iterator:
+    folder = tmp_path_factory.mktemp("lab")
+    with chromium() as browser, jupyterlab("08_compare", folder) as address:
+        page = new_page(browser, address, complaints)
+        page.goto(address, timeout=READY * 1000, wait_until="commit")
+        # The kernel is ready when its indicator says so.
+        page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for(
+            timeout=READY * 1000
+        )
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        page.locator(".widget-upload").wait_for(timeout=READY * 1000)
+        yield page
+        page.close()
+
+
+def test_sliders_of_every_panel_change_the_picture(page, complaints):
+    boxes = page.locator(BOX)
+    assert boxes.count() >= 4
+    for box in boxes.all():
+        image = box.locator("img.lle-image")
+        default, slider = shown(image), box.locator(".widget-slider").last
+        start, _ = handle_center(slider)
+        drag(page, slider, far_end(slider))
+        moved = wait_until(image, lambda now, old=default: now != old, "did not change")
+        assert np.abs(pixels(moved).mean() - pixels(default).mean()) > 0.01
+        drag(page, slider, start)
+        wait_until(image, lambda now, old=default: now == old, "did not come back")
+        assert box.locator(".lle-message").inner_text().strip() == ""
+    assert not complaints, "\n".join(complaints)
+
+
+def test_a_photo_can_be_taken(page, complaints, tmp_path):
+    photo = synthetic.synthetic_pairs(1, (120, 200), 5, ("chelsea",)).low[0]
+    wipe = page.locator(BOX).nth(1).locator("img.lle-image")
+    with page.expect_file_chooser() as chooser:
+        page.locator(".widget-upload").click()
+    chooser.value.set_files(images.save_image(tmp_path / "own.png", photo))
+    page.locator(".widget-vbox:has(> .widget-upload) img.lle-image").wait_for(
+        timeout=REDRAWN * 1000
+    )
+    wait_until(wipe, lambda now: pixels(now).shape[:2] == (120, 200), "is not of the photo's size")
+    assert not complaints, "\n".join(complaints)
