@@ -67,6 +67,7 @@ import numpy as np
 from IPython.display import Markdown
 from PIL import Image, ImageCms
 
+# %%
 from lle_utils import (
     cli,
     files,
@@ -281,7 +282,8 @@ plotting.show_images({"whole": seen, "tiles with a halo of 64": naive})
 def tiled(enhancer, photo, side=128):
     """Enhance a photo in tiles that agree, whatever the network sees."""
     if enhancer.has_level:  # all it knows of the whole photo is one vector: the package does it
-        return enhancer.enhance(photo, memory=tiles.RUNTIME + int(plan(enhancer, photo)[1] / 2))
+        piece = plan(enhancer, photo)[1] - tiles.RUNTIME
+        return enhancer.enhance(photo, memory=tiles.RUNTIME + int(0.9 * piece))
     multiple, halo = enhancer.card["multiple"], enhancer.card["halo"]
     if halo is not None:
         return tiles.enhance_tiles(enhancer.enhance, photo, np.asarray, side, halo, 0, multiple)
