@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (_add_notebook_commands, _add_data_commands, _add_photo_commands):
         add(commands)
+    _add_video(commands)
     _add_serve(commands)
     _add_export(commands)
     return parser
@@ -335,6 +336,58 @@ def _bench(_options) -> None:
     from lle_utils.bench import run_bench
 
     print(f"Record: {run_bench()}")
+
+
+# Video
+
+
+def _add_video(commands) -> None:
+    video = _command(commands, "video", _video, "Brighten a video; its sound stays as it is.")
+    video.epilog = "Example: lle video night.mp4 night_bright.mp4 --method mirnet"
+    video.add_argument("source", type=Path, metavar="IN", help="any video that FFmpeg reads")
+    video.add_argument("target", type=Path, metavar="OUT", help=".mp4, .mov or .mkv to write")
+    video.add_argument("--method", default="zero_dce_pp", help=f"{METHOD_HELP} (zero_dce_pp)")
+    video.add_argument(
+        "--level", type=float, default=1.0, help="0 keeps the video, above 1 is brighter (1)"
+    )
+    video.add_argument(
+        "--smoothing",
+        type=float,
+        default=0.5,
+        help="how much each frame follows those before, 0 (not) to below 1 (0.5)",
+    )
+    video.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
+
+
+def _video(options) -> int | None:
+    try:
+        from lle_utils.video import check_paths, enhance_video
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"`lle video` needs {error.name}: pip install 'lle-utils[video]'."
+        ) from error
+
+    from lle_utils.files import remove_partial
+    from lle_utils.inference import check_level
+    from lle_utils.methods import load_method
+
+    level = check_level(options.level)
+    check_paths(options.source, options.target)
+    if options.target.exists() and not options.overwrite:
+        print(f"{options.target} exists and was skipped; --overwrite replaces it.")
+        return None
+    remove_partial(options.target.parent)
+    method = load_method(options.method)
+    figures = enhance_video(
+        options.source, options.target, lambda low: method(low, level), options.smoothing
+    )
+    print(f"{options.target}: {figures['frames']} frames")
+    print(
+        "Flicker in 8-bit levels (0 is steady): input {input:.3f}, frame by frame "
+        "{frame_by_frame:.3f}, smoothed {smoothed:.3f}".format(**figures)
+    )
+    if figures["smoothed"] > figures["frame_by_frame"]:
+        print("Smoothing did not help here; --smoothing 0 turns it off.")
 
 
 # Web page

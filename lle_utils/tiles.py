@@ -224,6 +224,7 @@ def with_fixed_statistics(model: Any, reduced: np.ndarray) -> Any:
     import keras
 
     from lle_utils.layers import GivenMean, GivenNormalization
+    from lle_utils.training import compile_options
 
     def is_global(layer: Any) -> bool:
         if isinstance(layer, keras.layers.GroupNormalization):
@@ -249,12 +250,13 @@ def with_fixed_statistics(model: Any, reduced: np.ndarray) -> Any:
         square = keras.ops.mean(keras.ops.square(maps - mean), axis=(1, 2), keepdims=True)
         statistics += [mean, square]
     measure = keras.Model(watched.inputs, statistics)
-    measured = iter(measure([reduced[None]], training=False))
+    measure.compile(**compile_options())  # called directly it would keep every feature map
+    measured = iter(measure.predict_on_batch(reduced[None]))
 
     def replace(layer: Any, *inputs: Any, **options: Any) -> Any:
         if not is_global(layer):
             return layer(*inputs, **options)
-        mean, variance = (keras.ops.convert_to_numpy(next(measured)) for _ in range(2))
+        mean, variance = next(measured), next(measured)
         if isinstance(layer, keras.layers.GlobalAveragePooling2D):
             return GivenMean(mean)(*inputs)
         return GivenNormalization(layer, mean, variance)(*inputs)

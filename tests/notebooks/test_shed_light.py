@@ -1,5 +1,6 @@
 """Acceptance tests of Shed Light on the very code that notebook 07 teaches."""
 
+import json
 import os
 import subprocess
 import sys
@@ -11,10 +12,12 @@ from keras import ops
 from skimage.color import rgb2hsv
 
 from lle_utils import supervised, synthetic, training
+from lle_utils.files import data_dir
 from lle_utils.images import to_float
 from lle_utils.inference import load_enhancer, multiply_adds, save_enhancer
 from lle_utils.metrics import psnr
 from lle_utils.notebooks import definitions
+from lle_utils.results import load_records
 
 SETTINGS = {"ssim_weight": 0.0, "hue": "circular", "patch": 0.25, "highest": 1.25}
 SETTINGS |= {"blind": 0.5, "spread": 0.5}
@@ -257,3 +260,39 @@ def test_it_trains_under_jax_too(tmp_path):
     here = os.path.dirname(__file__)
     environment = {**os.environ, "KERAS_BACKEND": "jax"}
     subprocess.run([sys.executable, "-c", code, here, str(tmp_path)], env=environment, check=True)
+
+
+# The shipped enhancer
+
+
+def test_the_shipped_enhancer_beats_an_untrained_one_and_gamma_and_follows_the_level():
+    from lle_utils.baselines import gamma
+
+    pairs = synthetic.synthetic_pairs(6, (120, 180), 1, synthetic.VAL_SCENES)
+    trained = load_enhancer("shed_light")
+    scores = {"trained": [], "gamma": [], "input": []}
+    for low, normal in zip(to_float(pairs.low), to_float(pairs.normal), strict=True):
+        at = trained.prepare(low)
+        assert (np.diff([at(level).mean() for level in LEVELS]) > 0).all()
+        for name, enhanced in zip(scores, (at(1.0), gamma(low), low), strict=True):
+            scores[name].append(psnr(enhanced, normal))
+    means = {name: np.mean(values) for name, values in scores.items()}
+    assert max(means, key=means.get) == "trained", means
+
+
+def test_the_records_of_the_shipped_enhancer_meet_what_was_asked():
+    blind = load_records("lol_val")["shed_light"]["summary"]
+    assert blind["psnr"]["mean"] >= 20.5
+    assert blind["ssim"]["mean"] >= 0.77
+    apart = load_records("shed_light_val")
+    assert apart["shed_light, mean level"]["summary"]["psnr"]["mean"] == pytest.approx(
+        blind["psnr"]["mean"], abs=0.01
+    )
+    own = apart["shed_light, own reference"]["summary"]["psnr"]["mean"]
+    assert own > blind["psnr"]["mean"]
+    path = data_dir() / "results" / "shed_light_levels.json"
+    rise = json.loads(path.read_text(encoding="utf-8"))
+    output = np.array(rise["output"])
+    assert output.shape == (40, len(rise["levels"]))
+    assert (np.diff(output, axis=1) > 0).all()
+    assert np.abs(output[:, 0] / rise["input"] - 1).max() < 0.1
