@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from lle_utils.files import photo_dir
+from lle_utils.images import pad_to_multiple
 from lle_utils.inference import Enhancer
 
 SUFFIX = {
@@ -176,7 +177,7 @@ def _write(enhancer: Enhancer, target: str, path: Path) -> None:
     side = multiple * -(-96 // multiple)
     model.predict_on_batch(np.zeros((1, side, side, 3), np.float32))  # ONNX wants it called once
     if target == "int8":
-        _write_int8(model, side, path)
+        _write_int8(model, multiple, path)
     elif target == "openvino":
         path.mkdir()
         model.export(str(path / OPENVINO), format="openvino", verbose=False)
@@ -185,8 +186,11 @@ def _write(enhancer: Enhancer, target: str, path: Path) -> None:
         model.export(str(path), format=formats.get(target, target), verbose=False)
 
 
-def _write_int8(model: Any, side: int, path: Path) -> None:
+def _write_int8(model: Any, multiple: int, path: Path) -> None:
     """Quantise what estimates the curves, up to the last convolution, and keep the rest in float.
+
+    A network that reduces its photo is calibrated on whole photos: of a crop it would see a few
+    cells, most of them at the border, and values that no photo has. Others take crops for speed.
 
     Raises:
         ExportError: If the last convolution does not end in tanh, as that of curves does.
@@ -206,7 +210,10 @@ def _write_int8(model: Any, side: int, path: Path) -> None:
     converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.representative_dataset = lambda: ([low[None, :side, :side]] for low in _dark())
+    size = 96 if multiple == 1 else None
+    converter.representative_dataset = lambda: (
+        [pad_to_multiple(low[:size, :size], multiple)[None]] for low in _dark()
+    )
     (path / NETWORK).write_bytes(converter.convert())
     shutil.rmtree(folder)
 

@@ -482,6 +482,44 @@ def cost_chart(points: Mapping[str, tuple[float, float]], xlabel: str, ylabel: s
     return figure
 
 
+@_house_style()
+def timeline(spans: Mapping[str, Sequence[tuple[str, float, float]]]) -> Figure:
+    """Plot when each kind of work was done, to see what waits and what overlaps.
+
+    Args:
+        spans: Title -> ``(kind, start, stop)`` of each piece of work, in seconds since the
+            first of them began. Each title is a chart, each kind a row of bars.
+
+    Returns:
+        The figure; all charts share the axis of time.
+
+    Raises:
+        ValueError: If there is nothing to plot, or a piece stops before it starts.
+    """
+    if not spans or not all(spans.values()):
+        raise ValueError("timeline got no work to plot.")
+    figure, axes = plt.subplots(
+        len(spans),
+        figsize=(WIDTH, 0.6 + 1.1 * len(spans)),
+        squeeze=False,
+        sharex=True,
+        FigureClass=NotebookFigure,
+    )
+    for axis, (title, pieces) in zip(axes[:, 0], spans.items(), strict=True):
+        kinds = list(dict.fromkeys(kind for kind, *_ in pieces))
+        for kind, start, stop in pieces:
+            if stop < start:
+                raise ValueError(f"{title}: {kind} stops at {stop}, before {start}.")
+            row = kinds.index(kind)
+            axis.barh(row, stop - start, 0.7, start, color=COLORS[row % len(COLORS)], alpha=0.7)
+        axis.set_yticks(range(len(kinds)), kinds)
+        axis.set_ylim(len(kinds) - 0.5, -0.5)
+        axis.grid(False, axis="y")
+        axis.set_title(title)
+    axes[-1, 0].set_xlabel("seconds")
+    return figure
+
+
 def _titled(images: Images, titles: Sequence[str] | None) -> tuple[list[str], list[np.ndarray]]:
     """Split pictures into titles and arrays."""
     if isinstance(images, Mapping):

@@ -267,6 +267,23 @@ def test_cost_chart_refuses_nothing_and_no_cost():
         plotting.cost_chart({"free": (0, 1.0)}, "s", "dB")
 
 
+def test_timeline_draws_each_piece_in_the_row_of_its_kind():
+    spans = {"in turn": [("read", 0, 1), ("write", 1, 3)], "at once": [("write", 0.5, 2)]}
+    figure = plotting.timeline(spans)
+    first, second = figure.axes
+    boxes = [(b.get_x(), b.get_width(), round(b.get_y() + 0.35, 6)) for b in first.patches]
+    assert boxes == [(0, 1, 0), (1, 2, 1)]
+    assert [label.get_text() for label in first.get_yticklabels()] == ["read", "write"]
+    assert first.get_xlim() == second.get_xlim()
+
+
+def test_timeline_refuses_nothing_and_time_that_runs_backwards():
+    with pytest.raises(ValueError, match="no work"):
+        plotting.timeline({"empty": []})
+    with pytest.raises(ValueError, match="stops at 1, before 2"):
+        plotting.timeline({"a": [("read", 2, 1)]})
+
+
 def test_histograms_sum_to_one_and_share_axes():
     figure = plotting.histograms({"dark": scene() * 0.2, "bright": scene()}, bins=10)
     dark, bright = figure.axes
