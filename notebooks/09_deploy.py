@@ -98,8 +98,8 @@ logging.getLogger("tensorflow").setLevel("ERROR")  # converters report each file
 source = "synthetic"  # or "lol": pairs that the accuracy of exports is measured on
 exported = "zero_dce"  # the enhancer that is exported; one with the single input low
 video_method = "mirnet"  # the enhancer that enhances the video
-frames = 24  # length of the video
-count = 10  # photos in the folder
+frames = 20  # length of the video
+count = 8  # photos in the folder
 seed = 0
 output_dir = ""  # where results go; empty: runs/09_deploy in the project
 
