@@ -1,5 +1,6 @@
 """Notebook 08 in JupyterLab: run all cells, move a slider of every panel, take a photo."""
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -43,15 +44,22 @@ def page(complaints, tmp_path_factory) -> Iterator:
     with chromium() as browser, jupyterlab("08_compare", folder) as address:
         page = new_page(browser, address, complaints)
         page.goto(address, timeout=READY * 1000, wait_until="commit")
-        # The kernel is ready when its indicator says so.
         page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for(
             timeout=READY * 1000
         )
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        run_all(page)
         page.locator(".widget-upload").wait_for(timeout=READY * 1000)
         yield page
         page.close()
+
+
+def run_all(page) -> None:
+    """Run all cells. A kernel that says it is idle may still drop what comes in its first seconds."""
+    page.wait_for_timeout(10_000)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    begun = page.locator(".jp-InputArea-prompt", has_text=re.compile(r"\[(\*|\d+)\]"))
+    begun.first.wait_for(timeout=REDRAWN * 1000)
 
 
 def test_sliders_of_every_panel_change_the_picture(page, complaints):
