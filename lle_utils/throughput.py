@@ -202,7 +202,7 @@ def report_large(record: dict) -> str:
     height, width = record["photo"]
     lines += [
         "",
-        f"One JPEG of {width}×{height} through `lle enhance`, the whole process; the limit is 2 GB.",
+        f"One JPEG of {width}×{height} through `lle enhance`, whole process; the limit is 2 GB.",
     ]
     return "\n".join(lines)
 

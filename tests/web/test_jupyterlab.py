@@ -54,7 +54,7 @@ def page(complaints, tmp_path_factory) -> Iterator:
 
 
 def run_all(page) -> None:
-    """Run all cells. A kernel that says it is idle may still drop what comes in its first seconds."""
+    """Run all cells; what comes in the first idle seconds of a kernel may be dropped."""
     page.wait_for_timeout(10_000)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
