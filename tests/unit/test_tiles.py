@@ -12,7 +12,7 @@ from lle_utils.tiles import MemoryLimitError
 
 # Largest and mean difference between tiles and whole, in levels of 255. Networks that see only
 # their surroundings must agree; for the others the reduced photo stands in for the whole one.
-LIMITS = {"zero_dce": (2, 0.01), "zero_dce_pp": (2, 0.01)}
+LIMITS = {"zero_dce": (2, 0.01), "zero_dce_pp": (2, 0.01), "shed_light": (40, 8)}
 GLOBAL = (40, 4)
 
 
