@@ -148,7 +148,7 @@ class Enhancer:
         return lambda tile: self._run(tile, model)
 
     def _known(self, photo: np.ndarray) -> list[np.ndarray]:
-        """Return the encoder's vectors, of every n-th pixel: averaging would take the noise away."""
+        """Return the encoder's vectors, of every n-th pixel; averaging would remove the noise."""
         step = math.ceil(math.sqrt(photo.shape[0] * photo.shape[1] / REDUCED))
         return [x for x in self._encode(as_float(photo[::step, ::step])) if x.ndim == 2]
 
