@@ -1,8 +1,13 @@
 """The measurement of `lle enhance` against a plain loop."""
 
+import json
+
+import numpy as np
 import pytest
 
 from lle_utils import throughput
+from lle_utils.files import data_dir
+from lle_utils.inference import list_enhancers
 
 
 @pytest.mark.slow
@@ -16,3 +21,11 @@ def test_a_small_folder_is_measured_and_results_agree():
 def test_a_large_photo_stays_within_the_limit():
     record = throughput.measure_large(["gamma", "zero_dce_pp"], (1200, 1500))
     assert all(1e8 < case["peak_bytes"] < record["limit"] for case in record["cases"])
+
+
+def test_the_record_has_every_method_at_24_megapixels_within_2_gb():
+    record = json.loads((data_dir() / "results" / "large.json").read_text(encoding="utf-8"))
+    assert np.prod(record["photo"]) >= 24e6
+    assert {case["method"] for case in record["cases"]} >= {*list_enhancers(), "lime", "clahe"}
+    for case in record["cases"]:
+        assert case["peak_bytes"] <= 2e9, case["method"]

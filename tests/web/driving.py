@@ -71,14 +71,18 @@ def voila(name: str, folder: Path) -> Iterator[str]:
 def jupyterlab(name: str, folder: Path) -> Iterator[str]:
     """Serve a notebook in the quick profile with JupyterLab and yield its address."""
     notebook = prepared(name, folder)
-    settings = folder / "settings" / "@jupyterlab" / "notebook-extension"
-    settings.mkdir(parents=True)
-    # By default only the cells in view are in the page.
-    text = json.dumps({"windowingMode": "none"})
-    (settings / "tracker.jupyterlab-settings").write_text(text)
+    settings = {
+        # By default only the cells in view are in the page.
+        "notebook-extension/tracker": {"windowingMode": "none"},
+        # A question whether to fetch news would lie over the page.
+        "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    }
+    for name, values in settings.items():
+        path = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(values))
     command = ["jupyterlab", "--allow-root", "--IdentityProvider.token=", "--ip=127.0.0.1"]
-    command += [f"--ServerApp.root_dir={folder}", "--LabApp.check_for_updates_class="]
-    command[-1] += "jupyterlab.NeverCheckForUpdate"
+    command += [f"--ServerApp.root_dir={folder}"]
     variables = {
         "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),

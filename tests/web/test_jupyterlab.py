@@ -48,7 +48,13 @@ def page(complaints, tmp_path_factory) -> Iterator:
             timeout=READY * 1000
         )
         run_all(page)
-        page.locator(".widget-upload").wait_for(timeout=READY * 1000)
+        # While cells run the kernel does not listen to sliders; the last one gets its number.
+        last = page.locator(".jp-CodeCell").last.locator(".jp-InputPrompt")
+        page.wait_for_function(
+            "prompt => /\\[\\d+\\]/.test(prompt.textContent)",
+            arg=last.element_handle(),
+            timeout=READY * 1000,
+        )
         yield page
         page.close()
 
@@ -68,6 +74,7 @@ def test_sliders_of_every_panel_change_the_picture(page, complaints):
     for box in boxes.all():
         image = box.locator("img.lle-image")
         default, slider = shown(image), box.locator(".widget-slider").last
+        slider.evaluate("bar => bar.scrollIntoView({block: 'center'})")
         start, _ = handle_center(slider)
         drag(page, slider, far_end(slider))
         moved = wait_until(image, lambda now, old=default: now != old, "did not change")
