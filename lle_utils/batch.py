@@ -12,14 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from lle_utils.data import list_photos
+from lle_utils.errors import is_expected
 from lle_utils.files import remove_partial
 from lle_utils.images import ImageError
+from lle_utils.inference import SMALL
 from lle_utils.photos import RAW_SUFFIXES, READABLE, read_photo, write_photo
 from lle_utils.tiles import MEMORY
 
 MARK = "_enhanced"  # what is added to a photo's name
 RAW_TARGET = ".tif"  # camera raw cannot be written; a TIFF keeps its 16 bits
-FORMATS = ("jpg", "png", "webp", "tif", "heic")  # to choose from
 
 
 @dataclass
@@ -134,7 +135,9 @@ def enhance_photos(
 
     def work(target: Path, photo: Path) -> None:
         source = read_photo(photo)
-        held = 3 * source.pixels.nbytes * (workers - 1)  # by the others, if their photos are alike
+        height, width = source.pixels.shape[:2]
+        # What the other workers hold, if their photos are alike.
+        held = 3 * source.pixels.nbytes * (workers - 1) if height * width > SMALL else 0
         enhanced = enhance(source.pixels, memory=memory - held)
         write_photo(target, replace(source, pixels=enhanced), quality)
 
@@ -155,6 +158,6 @@ def enhance_photos(
 
 def _describe(error: BaseException, photo: Path) -> str:
     text = str(error) or "no message"
-    if not (isinstance(error, OSError | ImportError) or type(error).__module__.startswith("lle_")):
+    if not is_expected(error):
         text = f"{type(error).__name__}: {text}"
     return text if str(photo) in text else f"{photo}: {text}"

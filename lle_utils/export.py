@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ class ExportError(ValueError):
 
 class Exported:
     """An exported model, with the one method of a Keras model that `Enhancer` calls.
+
+    Not to be called by several threads at once: OpenVINO may then wait for itself for ever.
 
     Args:
         path: As written by `export`.
@@ -179,6 +181,7 @@ def _write(enhancer: Enhancer, target: str, path: Path) -> None:
     if target == "int8":
         _write_int8(model, multiple, path)
     elif target == "openvino":
+        _import_openvino()
         path.mkdir()
         model.export(str(path / OPENVINO), format="openvino", verbose=False)
     else:
@@ -225,6 +228,7 @@ def _dark() -> Iterator[np.ndarray]:
 
 
 def _onnx(path: Path):
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it would report over the network
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -233,17 +237,16 @@ def _onnx(path: Path):
 
 
 def _openvino(path: Path):
+    network = _import_openvino().Core().compile_model(str(path), "CPU")
+    return lambda low: network({0: low})[0].copy()
+
+
+def _import_openvino():
+    """Import OpenVINO without its telemetry, which reports each import over the network."""
+    sys.modules.setdefault("openvino_telemetry", None)  # OpenVINO then takes its own stub
     import openvino
 
-    network = openvino.Core().compile_model(str(path), "CPU")
-    own = threading.local()  # a request serves one thread
-
-    def run(low: np.ndarray) -> np.ndarray:
-        if not hasattr(own, "request"):
-            own.request = network.create_infer_request()
-        return own.request.infer({0: low})[network.output(0)].copy()
-
-    return run
+    return openvino
 
 
 def _saved_model(path: Path):

@@ -27,24 +27,22 @@ from lle_utils.inference import (
 )
 from lle_utils.tiles import MEMORY, convert_like
 
-RUNTIMES = ("auto", "keras", "openvino")
 WORTHWHILE = 20  # photos for which converting a network first pays
 ROWS = 256  # rows of a photo blended at a time
 
 
 class Method:
-    """A method that several threads may call.
+    """A method that several threads may call; a network serves them one after the other.
 
     Args:
-        name: The baseline's or enhancer's name.
         run: Takes an image ``(H, W, 3)``, a level and bytes of memory; returns its like.
         has_level: Whether ``run`` heeds the level itself; otherwise the result is blended.
         alone: Up to how many pixels of a photo ``run`` may be called by several threads at once.
     """
 
-    def __init__(self, name: str, run: Callable, has_level: bool, alone: float) -> None:
-        self.name, self.has_level = name, has_level
-        self._run, self._alone, self._lock = run, alone, threading.Lock()
+    def __init__(self, run: Callable, has_level: bool, alone: float) -> None:
+        self._run, self._has_level, self._alone = run, has_level, alone
+        self._lock = threading.Lock()
 
     def __call__(self, photo: np.ndarray, level: float = 1.0, memory: int = MEMORY) -> np.ndarray:
         """Enhance a photo.
@@ -67,7 +65,7 @@ class Method:
         pixels = photo.shape[0] * photo.shape[1]
         with nullcontext() if pixels <= self._alone else self._lock:
             enhanced = self._run(photo, level, memory)
-        if self.has_level or level == 1:
+        if self._has_level or level == 1:
             return enhanced
         for top in range(0, len(photo), ROWS):
             low, bright = (as_float(x[top : top + ROWS]) for x in (photo, enhanced))
@@ -100,7 +98,7 @@ def load_method(name: str | os.PathLike, runtime: str = "auto", photos: int = 1)
         def run(photo: np.ndarray, level: float, memory: int) -> np.ndarray:
             return convert_like(plain(as_float(photo)), photo.dtype)
 
-        return Method(str(name), run, False, SMALL)
+        return Method(run, False, SMALL)
     if runtime == "auto":
         runtime = "openvino" if _prefers_openvino(name, photos) else "keras"
     enhancer = load_openvino(name) if runtime == "openvino" else load_enhancer(name)
@@ -108,7 +106,7 @@ def load_method(name: str | os.PathLike, runtime: str = "auto", photos: int = 1)
     def enhance(photo: np.ndarray, level: float, memory: int) -> np.ndarray:
         return enhancer.enhance(photo, level if enhancer.has_level else None, memory=memory)
 
-    return Method(enhancer.name, enhance, enhancer.has_level, SMALL if runtime == "openvino" else 0)
+    return Method(enhance, enhancer.has_level, 0)
 
 
 class OpenVinoEnhancer(Enhancer):

@@ -1,5 +1,6 @@
 """`lle enhance`: folders of photos, called as a user calls it."""
 
+import os
 import random
 import subprocess
 import sys
@@ -163,6 +164,24 @@ def test_openvino_and_keras_give_the_same_photos_from_several_threads(tmp_path, 
         )
         np.testing.assert_array_equal(ours, alone(low))
         assert np.abs(ours - theirs).max() <= 1
+
+
+@pytest.mark.slow
+def test_small_photos_in_openvino_need_no_keras_and_send_no_telemetry(folder, tmp_path):
+    pytest.importorskip("openvino", reason="pip install 'lle-utils[export]'")
+    code = (
+        "import sys; from lle_utils import cli; failed = cli.main(sys.argv[1:]);"
+        "print(failed, *sorted({'keras', 'tensorflow', 'openvino'} & set(sys.modules)),"
+        "sys.modules.get('openvino_telemetry'))"
+    )
+    words = ["enhance", str(folder), "--method", "zero_dce", "--runtime", "openvino", "-o"]
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path / "home")}
+    for folder_name in ("first", "second"):  # the first sets it up
+        command = [sys.executable, "-c", code, *words, str(tmp_path / folder_name)]
+        outcome = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert outcome.returncode == 0, outcome.stderr
+    assert outcome.stdout.splitlines()[-1] == "0 openvino None"
+    assert not (tmp_path / "home" / "intel").exists()
 
 
 @pytest.mark.slow
