@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lle_utils.files import atomic_path, data_dir
+from lle_utils.files import data_dir, write_json
 
 METHODS = {  # height and width of a photo of LOL -> methods; and of 12 megapixels
     (400, 600): ("zero_dce_pp", "zero_dce", "mirnet", "clahe"),
@@ -72,10 +72,7 @@ def run_bench(target: str | os.PathLike | None = None) -> Path:
         "batches": _in_own_process("batches"),
     }
     print(report(record))
-    target = Path(target or data_dir() / "results" / "bench.json")
-    with atomic_path(target) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    return target
+    return write_json(target or data_dir() / "results" / "bench.json", record)
 
 
 def report(record: dict) -> str:
@@ -169,13 +166,29 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def _in_own_process(*words: object, environment: dict[str, str] | None = None) -> dict:
-    command = [sys.executable, "-m", "lle_utils.bench", *map(str, words)]
+    return json.loads(run_python("-m", "lle_utils.bench", *words, environment=environment))
+
+
+def run_python(*words: object, environment: dict[str, str] | None = None) -> str:
+    """Run Python in a process of its own.
+
+    Args:
+        *words: What follows ``python`` on the command line.
+        environment: Variables to set beside those of this process.
+
+    Returns:
+        The last line that it printed, or nothing.
+
+    Raises:
+        BenchError: If it fails; the message ends with its last line.
+    """
+    command = [sys.executable, *map(str, words)]
     variables = os.environ | (environment or {})
     outcome = subprocess.run(command, capture_output=True, text=True, env=variables)
     if outcome.returncode:
         last = outcome.stderr.strip().splitlines()[-1:] or ["no message"]
-        raise BenchError(f"The case {' '.join(map(str, words))} failed: {last[0]}")
-    return json.loads(outcome.stdout.splitlines()[-1])
+        raise BenchError(f"The case {' '.join(command[3:])} failed: {last[0]}")
+    return "".join(outcome.stdout.splitlines()[-1:])
 
 
 def enhance_case(method: str, height: int, width: int) -> dict:
@@ -188,14 +201,10 @@ def enhance_case(method: str, height: int, width: int) -> dict:
     Returns:
         The case: method, size, times as of `timed`, and the peak memory of the process so far.
     """
-    from lle_utils import synthetic
     from lle_utils.baselines import BASELINES
     from lle_utils.images import to_float
 
-    # Memory and time do not depend on detail, so a small dark picture is repeated.
-    tile = synthetic.synthetic_pairs(1, (200, 200)).low[0]
-    repeats = (-(-height // 200), -(-width // 200), 1)
-    photo = to_float(np.tile(tile, repeats)[:height, :width])
+    photo = to_float(dark_photo(height, width))
     if method in BASELINES:
         work = BASELINES[method]
     else:
@@ -205,6 +214,17 @@ def enhance_case(method: str, height: int, width: int) -> dict:
     times = timed(lambda: work(photo))
     case = {"method": method, "height": height, "width": width}
     return {**case, **times, "peak_bytes": peak_memory()}
+
+
+def dark_photo(height: int, width: int) -> np.ndarray:
+    """Return a dark photo ``(height, width, 3)``, uint8: a small one, repeated.
+
+    Memory and time do not depend on what is to be seen.
+    """
+    from lle_utils import synthetic
+
+    tile = synthetic.synthetic_pairs(1, (200, 200)).low[0]
+    return np.tile(tile, (-(-height // 200), -(-width // 200), 1))[:height, :width]
 
 
 def training_case(network: str) -> dict:

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from lle_utils.errors import is_expected
+
 METHOD_HELP = "a shipped enhancer, the folder of one, or a classical baseline"
 FORMAT_HELP = "of the files to write (that of the photo; TIFF for camera raw)"
 RUNTIME_HELP = "what runs the network (auto: whatever was measured to be quicker)"
@@ -30,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted")
     except Exception as error:
-        if options.debug or not _is_expected(error):
+        if options.debug or not is_expected(error):
             raise
         return _complain(f"{error} (--debug shows where)")
 
@@ -38,11 +40,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _complain(message: str) -> int:
     print(f"lle: {message}", file=sys.stderr)
     return 1
-
-
-def _is_expected(error: Exception) -> bool:
-    """Tell an error that speaks to the user from one that speaks to a programmer."""
-    return isinstance(error, OSError | ImportError) or type(error).__module__.startswith("lle_")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -136,9 +133,14 @@ def _check(options) -> int:
 
 def _run(options) -> int:
     from lle_utils.execution import run
+
+    return _conclude(run(options.names or None, options.profile, options.output))
+
+
+def _conclude(results: Sequence) -> int:
+    """Say how notebooks ran, write the report, and return the exit status."""
     from lle_utils.report import write_report
 
-    results = run(options.names or None, options.profile, options.output)
     failures = [result for result in results if result.error]
     for result in failures:
         print(f"\n{result.name} failed in {result.error}", file=sys.stderr)
@@ -150,13 +152,12 @@ def _run(options) -> int:
 
 
 def _train(options) -> int:
-    from lle_utils.files import project_root
+    from lle_utils.execution import run
     from lle_utils.sources import training_notebook
 
-    options.names = [training_notebook(options.name)]
-    failed = _run(options)
-    output = options.output or project_root() / "runs" / options.profile
-    for card in sorted((output / options.names[0]).glob("*/card.json")):
+    results = run([training_notebook(options.name)], options.profile, options.output)
+    failed = _conclude(results)
+    for card in sorted(results[0].path.with_suffix("").glob("*/card.json")):
         print(f"Enhancer: {card.parent} (try: lle enhance PHOTO --method {card.parent})")
     return failed
 
@@ -266,7 +267,7 @@ def _add_photo_commands(commands) -> None:
 def _enhance(options) -> int:
     from tqdm import tqdm
 
-    from lle_utils.batch import enhance_photos, pending, plan
+    from lle_utils.batch import Outcome, enhance_photos, pending, plan
     from lle_utils.inference import check_level
     from lle_utils.methods import load_method
     from lle_utils.tiles import parse_memory
@@ -278,6 +279,7 @@ def _enhance(options) -> int:
         return _complain(f"--workers is {options.workers}; expected 1 or more.")
     targets = plan(options.photos, options.output, options.format and f".{options.format}")
     wanted = targets if options.overwrite else pending(targets)
+    outcome = Outcome()
     if wanted:
         method = load_method(options.method, options.runtime, len(wanted))
         outcome = enhance_photos(
@@ -288,19 +290,17 @@ def _enhance(options) -> int:
             workers=options.workers,
             show=lambda done: tqdm(done, total=len(wanted), unit="photo", disable=None),
         )
-        failed, written = outcome.failed, outcome.written
-    else:
-        failed, written = {}, []
-    for reason in failed.values():
+    for reason in outcome.failed.values():
         _complain(reason)
-    folders = sorted({str(path.parent) for path in written})
-    print(
-        f"{len(written)} enhanced" + (f", in {', '.join(folders[:3])}" if folders else ""), end=""
-    )
-    skipped = len(targets) - len(wanted)
-    print(f"; {skipped} done before (--overwrite does them again)" if skipped else "", end="")
-    print(f"; {len(failed)} failed" if failed else "")
-    return int(bool(failed))
+    folders = sorted({str(path.parent) for path in outcome.written})
+    where = f", in {', '.join(folders[:3])}" if folders else ""
+    said = [f"{len(outcome.written)} enhanced{where}"]
+    if skipped := len(targets) - len(wanted):
+        said.append(f"{skipped} done before (--overwrite does them again)")
+    if outcome.failed:
+        said.append(f"{len(outcome.failed)} failed")
+    print("; ".join(said))
+    return int(bool(outcome.failed))
 
 
 def _evaluate(options) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 PHOTO_DIR_VARIABLE = "LLE_DATA_DIR"
 
@@ -96,28 +98,35 @@ def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def write_json(path: str | os.PathLike, content: Any, indent: int = 1) -> Path:
+    """Write a JSON file, whole or not at all.
+
+    Args:
+        path: The file to write.
+        content: What JSON can hold.
+        indent: Spaces per level.
+
+    Returns:
+        The path written.
+    """
+    text = json.dumps(content, indent=indent, ensure_ascii=False)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+    return Path(path)
+
+
 def remove_partial(folder: str | os.PathLike) -> None:
     """Remove what `atomic_path` had begun in a folder when its process was killed.
 
     Args:
         folder: Files of processes that still run stay; a missing folder is fine.
     """
-    for path in Path(folder).glob(".partial-*"):
+    import psutil
+
+    for path in Path(folder).glob(".partial-*-*"):
         process = path.name.split("-")[1]
-        if process.isdigit() and not _is_running(int(process)):
+        if process.isdigit() and not psutil.pid_exists(int(process)):
             path.unlink(missing_ok=True)
-
-
-def _is_running(process: int) -> bool:
-    if os.name == "nt":
-        return True  # the next call would end it there
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _umask() -> int:

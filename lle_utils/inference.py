@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lle_utils.files import atomic_path, commit, data_dir
+from lle_utils.files import atomic_path, commit, data_dir, write_json
 from lle_utils.images import (
     ImageError,
     as_float,
@@ -376,8 +376,7 @@ def record_metrics(folder: str | os.PathLike, record: Mapping) -> None:
 
 
 def _write_card(folder: str | os.PathLike, card: Mapping) -> None:
-    with atomic_path(Path(folder) / CARD_FILE) as temporary:
-        temporary.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    write_json(Path(folder) / CARD_FILE, card, indent=2)
 
 
 def multiply_adds(model: Any, multiple: int = 1, size: int = 256) -> int:

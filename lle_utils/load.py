@@ -12,13 +12,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import psutil
 import requests
 
-from lle_utils.files import atomic_path, data_dir
+from lle_utils.files import data_dir, write_json
 
 CLIENTS, SECONDS = 50, 60
 PHOTO = (400, 600)
@@ -167,9 +166,7 @@ def main() -> None:
     with running_server() as (address, server):
         record = load(address, server, CLIENTS, SECONDS)
     record = {"kind": "serve", "schema": 1, "machine": here, **record}
-    target = Path(data_dir()) / "results" / "serve.json"
-    with atomic_path(target) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    target = write_json(data_dir() / "results" / "serve.json", record)
     print(json.dumps({key: record[key] for key in record if key != "machine"}, indent=1))
     print(f"Record: {target}")
 

@@ -87,16 +87,13 @@ def training_notebook(enhancer: str, root: Path | None = None) -> str:
     Raises:
         NotebookError: If none trains it; the message lists those that there are.
     """
-    names = [n for n in list_notebooks(root) if "save_enhancer(" in _read_source(n, root)]
+    sources = {n: source_path(n, root).read_text(encoding="utf-8") for n in list_notebooks(root)}
+    names = [name for name, text in sources.items() if "save_enhancer(" in text]
     for name in names:
         if enhancer == name or enhancer.startswith(name[3:]):
             return name
     topics = ", ".join(name[3:] for name in names)
     raise NotebookError(f"No notebook trains {enhancer!r}; there are: {topics}.")
-
-
-def _read_source(name: str, root: Path | None) -> str:
-    return source_path(name, root).read_text(encoding="utf-8")
 
 
 def notebook_folder(root: Path | None = None) -> Path:

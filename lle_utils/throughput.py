@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -17,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lle_utils.files import atomic_path, data_dir
+from lle_utils.bench import BenchError, dark_photo, machine, run_python
+from lle_utils.files import data_dir, write_json
 from lle_utils.methods import load_openvino
 from lle_utils.tiles import MEMORY
 
@@ -34,10 +33,6 @@ sys.exit(failed)
 """
 METHODS = ("zero_dce_pp", "zero_dce", "mirnet")
 TOLERANCE = 1  # of 255: what rounding may turn a difference of 1e-6 into
-
-
-class ThroughputError(RuntimeError):
-    """A run that failed, or two that do not agree."""
 
 
 def plain_loop(photos: str | os.PathLike, target: str | os.PathLike, name: str) -> None:
@@ -76,10 +71,9 @@ def measure(photos: int = PHOTOS, methods: Sequence[str] = METHODS) -> dict:
         of any value between their results, of 255.
 
     Raises:
-        ThroughputError: If a process fails or results differ by more than `TOLERANCE`.
+        BenchError: If a process fails or results differ by more than `TOLERANCE`.
     """
     from lle_utils import synthetic
-    from lle_utils.bench import machine
     from lle_utils.images import save_image
 
     here, cases = machine(), []
@@ -109,7 +103,7 @@ def _case(folder: Path, method: str, photos: int) -> dict:
         if measured and runtime != "plain"
     )
     if difference > TOLERANCE:
-        raise ThroughputError(f"{method}: results differ by {difference} of 255.")
+        raise BenchError(f"{method}: results differ by {difference} of 255.")
     return {
         "method": method,
         "photos": photos,
@@ -121,15 +115,8 @@ def _case(folder: Path, method: str, photos: int) -> dict:
 
 def _seconds(*words: object) -> float:
     start = time.perf_counter()
-    _run(*words)
+    run_python(*words)
     return time.perf_counter() - start
-
-
-def _run(*words: object) -> str:
-    outcome = subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True)
-    if outcome.returncode:
-        raise ThroughputError(f"{' '.join(map(str, words))} failed: {outcome.stderr[-500:]}")
-    return outcome.stdout
 
 
 def _difference(plain: Path, ours: Path) -> int:
@@ -154,23 +141,19 @@ def measure_large(methods: Sequence[str] | None = None, size: tuple = LARGE) -> 
         default memory limit. (How long it took says little on a machine with other work.)
 
     Raises:
-        ThroughputError: If a process fails.
+        BenchError: If a process fails.
     """
-    from lle_utils import synthetic
     from lle_utils.baselines import BASELINES
-    from lle_utils.bench import machine
     from lle_utils.images import save_image
     from lle_utils.inference import list_enhancers
 
     here, cases = machine(), []
     with tempfile.TemporaryDirectory() as name:
-        low = synthetic.synthetic_pairs(1, (400, 600), seed=1).low[0]
-        repeats = (-(-size[0] // 400), -(-size[1] // 600), 1)
-        photo = save_image(Path(name) / "large.jpg", np.tile(low, repeats)[: size[0], : size[1]])
+        photo = save_image(Path(name) / "large.jpg", dark_photo(*size))
         for method in methods or [*list_enhancers(), *(b for b in BASELINES if b != "input")]:
             print(f"{method} ...", file=sys.stderr, flush=True)
             words = ["-c", PEAK, "enhance", photo, "-o", Path(name) / method, "--method", method]
-            cases.append({"method": method, "peak_bytes": int(_run(*words).split()[-1])})
+            cases.append({"method": method, "peak_bytes": int(run_python(*words))})
     return {"machine": here, "photo": list(size), "limit": MEMORY, "cases": cases}
 
 
@@ -202,7 +185,8 @@ def report_large(record: dict) -> str:
     height, width = record["photo"]
     lines += [
         "",
-        f"One JPEG of {width}×{height} through `lle enhance`, whole process; the limit is 2 GB.",
+        f"One JPEG of {width}×{height} through `lle enhance`, whole process; the limit is "
+        f"{record['limit'] / 1e9:g} GB.",
     ]
     return "\n".join(lines)
 
@@ -215,9 +199,7 @@ def main(words: Sequence[str]) -> None:
         return
     record = {"folder": measure, "large": measure_large}[kind]()
     path = data_dir() / "results" / f"{RECORDS[kind]}.json"
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    print(f"Record: {path}")
+    print(f"Record: {write_json(path, record)}")
 
 
 if __name__ == "__main__":

@@ -14,11 +14,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from lle_utils import notebooks
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+BROWSER_TEST = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium"),
+]
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -163,6 +169,31 @@ def shown(image) -> bytes:
 
 def pixels(png: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
+
+
+def choose_file(page, path) -> None:
+    """Press the upload button and hand over a file."""
+    with page.expect_file_chooser() as chooser:
+        page.locator(".widget-upload").click()
+    chooser.value.set_files(path)
+
+
+def as_large_as(default: bytes) -> Callable[[bytes], bool]:
+    """Return a test for a full picture, not a preview, that differs from the default."""
+    return lambda now: now != default and pixels(now).shape == pixels(default).shape
+
+
+def move_there_and_back(page, box, slider) -> None:
+    """Drag a slider to its far end, where the picture must be another, and back."""
+    image = box.locator("img.lle-image")
+    default, width = shown(image), image.bounding_box()["width"]
+    start, _ = handle_center(slider)
+    drag(page, slider, far_end(slider))
+    moved = wait_until(image, as_large_as(default), "did not change")
+    assert np.abs(pixels(moved) - pixels(default)).mean() > 0.1
+    assert image.bounding_box()["width"] == width
+    drag(page, slider, start)
+    wait_until(image, lambda now: now == default, "did not come back")
 
 
 def handle_center(slider) -> tuple[float, float]:

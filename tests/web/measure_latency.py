@@ -3,7 +3,6 @@
 Run it on a quiet machine: ``python tests/web/measure_latency.py``.
 """
 
-import json
 import statistics
 import sys
 import tempfile
@@ -12,7 +11,7 @@ from pathlib import Path
 from driving import BOX, READY, chromium, far_end, handle_center, open_page, voila
 
 from lle_utils.bench import machine
-from lle_utils.files import atomic_path, data_dir
+from lle_utils.files import data_dir, write_json
 
 MOVES = 11  # of each control, from rest; the first is a warm-up and not counted
 PANELS = ("all at once", "before and after", "difference", "curves", "level")
@@ -134,10 +133,7 @@ def main(target: Path) -> None:
     protocol = f"{PROTOCOL} {here['processor']}, {here['cores']} cores."
     record = {"kind": "latency", "schema": 1, "machine": here, "protocol": protocol}
     record["controls"] = rows
-    with atomic_path(target) as temporary:
-        text = json.dumps(record, indent=1, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
-    print(f"Record: {target}")
+    print(f"Record: {write_json(target, record)}")
 
 
 if __name__ == "__main__":

@@ -2,17 +2,16 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
 from driving import (
     BOX,
-    CHROMIUM,
+    BROWSER_TEST,
     READY,
     REDRAWN,
+    as_large_as,
+    choose_file,
     chromium,
-    drag,
-    far_end,
-    handle_center,
+    move_there_and_back,
     open_page,
     pixels,
     shown,
@@ -24,11 +23,7 @@ from lle_utils import images, inference, synthetic
 
 pytest.importorskip("playwright.sync_api")
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium"),
-]
+pytestmark = BROWSER_TEST
 PANELS = 5 if "shed_light" in inference.list_enhancers() else 4
 
 
@@ -52,17 +47,6 @@ def page(browser, complaints, tmp_path_factory) -> Iterator:
         page.close()
 
 
-def as_large_as(default: bytes):
-    """Return a test for a full picture, not a preview, that differs from the default."""
-    return lambda now: now != default and pixels(now).shape == pixels(default).shape
-
-
-def choose_file(page, path) -> None:
-    with page.expect_file_chooser() as chooser:
-        page.locator(".widget-upload").click()
-    chooser.value.set_files(path)
-
-
 @pytest.mark.parametrize("number", range(PANELS))
 def test_every_slider_changes_its_picture_and_the_static_figure_shows_its_default(
     page, complaints, number
@@ -73,15 +57,8 @@ def test_every_slider_changes_its_picture_and_the_static_figure_shows_its_defaul
     default = shown(image)
     figures = page.locator('img[src^="data:image/png"]').all()
     assert default in [shown(figure) for figure in figures], "no static figure is the default"
-    width = image.bounding_box()["width"]
     for slider in box.locator(".widget-slider").all():
-        start, _ = handle_center(slider)
-        drag(page, slider, far_end(slider))
-        moved = wait_until(image, as_large_as(default), "did not change")
-        assert np.abs(pixels(moved) - pixels(default)).mean() > 0.1
-        assert image.bounding_box()["width"] == width
-        drag(page, slider, start)
-        wait_until(image, lambda now: now == default, "did not come back")
+        move_there_and_back(page, box, slider)
     assert box.locator(".lle-message").inner_text().strip() == ""
     assert not complaints, "\n".join(complaints)
 

@@ -3,21 +3,18 @@
 import re
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
 from driving import (
     BOX,
-    CHROMIUM,
+    BROWSER_TEST,
     READY,
     REDRAWN,
+    choose_file,
     chromium,
-    drag,
-    far_end,
-    handle_center,
     jupyterlab,
+    move_there_and_back,
     new_page,
     pixels,
-    shown,
     wait_until,
 )
 
@@ -26,11 +23,7 @@ from lle_utils import images, synthetic
 pytest.importorskip("playwright.sync_api")
 pytest.importorskip("jupyterlab", reason="pip install 'lle-utils[lab]'")
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium"),
-]
+pytestmark = BROWSER_TEST
 
 
 @pytest.fixture(scope="module")
@@ -72,15 +65,9 @@ def test_sliders_of_every_panel_change_the_picture(page, complaints):
     boxes = page.locator(BOX)
     assert boxes.count() >= 4
     for box in boxes.all():
-        image = box.locator("img.lle-image")
-        default, slider = shown(image), box.locator(".widget-slider").last
+        slider = box.locator(".widget-slider").last
         slider.evaluate("bar => bar.scrollIntoView({block: 'center'})")
-        start, _ = handle_center(slider)
-        drag(page, slider, far_end(slider))
-        moved = wait_until(image, lambda now, old=default: now != old, "did not change")
-        assert np.abs(pixels(moved).mean() - pixels(default).mean()) > 0.01
-        drag(page, slider, start)
-        wait_until(image, lambda now, old=default: now == old, "did not come back")
+        move_there_and_back(page, box, slider)
         assert box.locator(".lle-message").inner_text().strip() == ""
     assert not complaints, "\n".join(complaints)
 
@@ -88,9 +75,7 @@ def test_sliders_of_every_panel_change_the_picture(page, complaints):
 def test_a_photo_can_be_taken(page, complaints, tmp_path):
     photo = synthetic.synthetic_pairs(1, (120, 200), 5, ("chelsea",)).low[0]
     wipe = page.locator(BOX).nth(1).locator("img.lle-image")
-    with page.expect_file_chooser() as chooser:
-        page.locator(".widget-upload").click()
-    chooser.value.set_files(images.save_image(tmp_path / "own.png", photo))
+    choose_file(page, images.save_image(tmp_path / "own.png", photo))
     page.locator(".widget-vbox:has(> .widget-upload) img.lle-image").wait_for(
         timeout=REDRAWN * 1000
     )

@@ -2,29 +2,20 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
 from driving import (
     BOX,
-    CHROMIUM,
+    BROWSER_TEST,
     chromium,
-    drag,
-    far_end,
-    handle_center,
+    move_there_and_back,
     open_page,
-    pixels,
     shown,
     voila,
-    wait_until,
 )
 
 pytest.importorskip("playwright.sync_api")
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium"),
-]
+pytestmark = BROWSER_TEST
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +47,7 @@ def test_moving_the_slider_changes_the_picture_and_the_static_figure_shows_its_d
     assert default in [shown(figure) for figure in figures], "no static figure is the default"
 
     for slider in box.locator(".widget-slider").all():
-        start, _ = handle_center(slider)
-        drag(page, slider, far_end(slider))
-        moved = wait_until(image, lambda now: now != default, "did not change")
-        assert np.abs(pixels(moved) - pixels(default)).mean() > 0.1
-        drag(page, slider, start)
-        wait_until(image, lambda now: now == default, "did not come back")
+        move_there_and_back(page, box, slider)
     assert box.locator(".lle-message").inner_text().strip() == ""
     assert not complaints, "\n".join(complaints)
     page.close()
