@@ -69,6 +69,7 @@ from PIL import Image, ImageCms
 
 # %%
 from lle_utils import (
+    bench,
     cli,
     files,
     images,
@@ -154,7 +155,7 @@ Markdown("\n".join(lines))
 # ### How far does a network see?
 #
 # That decides what a tile lacks at its border. Change the middle pixel of the photo, and look
-# where the result changes. The maps show powers of ten; the darkest colour is no change at all.
+# where the result changes. The maps show powers of ten; -8 is no change at all.
 
 
 # %%
@@ -281,7 +282,7 @@ plotting.show_images({"whole": seen, "tiles with a halo of 64": naive})
 # %%
 def tiled(enhancer, photo, side=128):
     """Enhance a photo in tiles that agree, whatever the network sees."""
-    if enhancer.has_level:  # all it knows of the whole photo is one vector: the package does it
+    if enhancer.has_level:  # all it knows of the whole photo are two vectors: the package does it
         piece = plan(enhancer, photo)[1] - tiles.RUNTIME
         return enhancer.enhance(photo, memory=tiles.RUNTIME + int(0.9 * piece))
     multiple, halo = enhancer.card["multiple"], enhancer.card["halo"]
@@ -318,7 +319,8 @@ Markdown("\n".join(lines))
 
 # %% [markdown]
 # Networks that see a few pixels agree to rounding. For the others a difference is left; it has
-# no edges, but it is there.
+# no edges, but it is there. (What `shed_light` knows of the whole photo are two vectors; the
+# package takes them from every n-th pixel, and of a photo as small as this one from all of them.)
 #
 # ## Curves from a small copy
 #
@@ -344,23 +346,11 @@ def from_small_copy(parts, image, factor):
 
 
 # %%
-def seconds(work, repeats=3):
-    """Return the median time of a call, after a first one."""
-    work()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times))
-
-
-# %%
 parts = split(enhancers["zero_dce"].model)
 by_factor = {factor: from_small_copy(parts, low, factor) for factor in (1, 2, 4, 8, 16)}
 lines = ["| reduced by | ms | PSNR against full (dB) | largest of 255 |", "|---:" * 4 + "|"]
 for factor, result in by_factor.items():
-    taken = seconds(lambda factor=factor: from_small_copy(parts, low, factor))
+    taken = bench.timed(lambda factor=factor: from_small_copy(parts, low, factor))["median"]
     difference = result - by_factor[1]
     same = "–" if factor == 1 else f"{psnr(result, by_factor[1]):.1f}"
     lines.append(f"| {factor} | {1000 * taken:.0f} | {same} | {255 * abs(difference).max():.1f} |")
@@ -483,7 +473,8 @@ same = {"psnr": 200.0, "difference": 0.0, "bytes": keras_file.stat().st_size}
 records = []
 for name, runtime in runtimes.items():
     record = results.evaluate(name, runtime.enhance, pairs, ("psnr",), data=f"{source}, val")
-    record |= {"milliseconds": 1000 * seconds(lambda r=runtime: r.enhance(timed_on), 3)}
+    taken = bench.timed(lambda r=runtime: r.enhance(timed_on))
+    record |= {"milliseconds": 1000 * taken["median"]}
     record["parity"] = written[name][1] if name in written else same
     records.append(record)
 results.save_records("09_deploy", records, folder).name
