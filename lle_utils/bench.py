@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -21,7 +22,15 @@ import numpy as np
 from lle_utils.files import data_dir, write_json
 
 METHODS = {  # height and width of a photo of LOL -> methods; and of 12 megapixels
-    (400, 600): ("zero_dce_pp", "zero_dce", "mirnet", "clahe"),
+    (400, 600): (
+        "zero_dce_pp",
+        "zero_dce",
+        "mirnet",
+        "pix2pix",
+        "resnet_gan",
+        "shed_light",
+        "clahe",
+    ),
     (3000, 4000): ("zero_dce_pp", "zero_dce", "clahe"),  # mirnet keeps too many maps of this size
 }
 MINIMUM, MAXIMUM = 3, 5  # measured runs after the warm-up
@@ -136,8 +145,13 @@ def _processor() -> str:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in text.splitlines() if "model name" in line]
-    return names[0] if names else platform.machine()
+    facts = dict(re.findall(r"^(.+?)\s*: (.+)$", text, re.MULTILINE))
+    if "model name" not in facts:
+        return platform.machine()
+    # Virtual machines of very different speed share a name.
+    numbers = f"family {facts.get('cpu family', '?')} model {facts.get('model', '?')}"
+    vectors = "AVX-512" if " avx512f " in facts.get("flags", "") else "no AVX-512"
+    return f"{facts['model name']} ({numbers}, {vectors})"
 
 
 def timed(work: Callable[[], object]) -> dict:
