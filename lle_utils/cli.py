@@ -12,6 +12,7 @@ from lle_utils.errors import is_expected
 
 METHOD_HELP = "a shipped enhancer, the folder of one, or a classical baseline"
 FORMAT_HELP = "of the files to write (that of the photo; TIFF for camera raw)"
+RUNTIMES = ("keras", "openvino", "openvino-fast")  # of `lle_utils.methods`, slow to import
 RUNTIME_HELP = "what runs the network (auto: whatever was measured to be quicker)"
 METRICS = ("psnr", "ssim", "psnr_gtmean", "psnr_dark", "delta_e")
 
@@ -254,7 +255,7 @@ def _add_photo_commands(commands) -> None:
     enhance.add_argument("--workers", type=int, help="photos in work at once (cores + 1)")
     enhance.add_argument("--overwrite", action="store_true", help="do again what is done")
     enhance.add_argument(
-        "--runtime", default="auto", choices=("auto", "keras", "openvino"), help=RUNTIME_HELP
+        "--runtime", default="auto", choices=("auto", *RUNTIMES), help=RUNTIME_HELP
     )
     evaluate = _command(commands, "evaluate", _evaluate, "Score methods on LOL and record it.")
     evaluate.epilog = "Example: lle evaluate --method mirnet --method auto_gamma"

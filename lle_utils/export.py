@@ -42,13 +42,15 @@ class Exported:
 
     Args:
         path: As written by `export`.
+        exact: Whether OpenVINO computes in float32. Otherwise it takes the precision that the
+            processor is quickest in, bfloat16 on newer ones, and results may be off by 1/255.
 
     Raises:
         FileNotFoundError: If there is nothing.
         ExportError: If it is no export.
     """
 
-    def __init__(self, path: str | os.PathLike) -> None:
+    def __init__(self, path: str | os.PathLike, exact: bool = True) -> None:
         path = Path(path)
         if not path.exists():
             raise FileNotFoundError(f"{path}: no such export.")
@@ -57,7 +59,7 @@ class Exported:
         elif path.suffix == ".tflite":
             self.predict_on_batch = _litert(path)
         elif (path / OPENVINO).is_file():
-            self.predict_on_batch = _openvino(path / OPENVINO)
+            self.predict_on_batch = _openvino(path / OPENVINO, exact)
         elif (path / NETWORK).is_file():
             network, curves = _litert(path / NETWORK), _litert(path / CURVES)
             self.predict_on_batch = lambda low: curves(low, network(low))
@@ -236,8 +238,9 @@ def _onnx(path: Path):
     return lambda low: session.run(None, {name: low})[0]
 
 
-def _openvino(path: Path):
-    network = _import_openvino().Core().compile_model(str(path), "CPU")
+def _openvino(path: Path, exact: bool):
+    options = {"INFERENCE_PRECISION_HINT": "f32"} if exact else {}
+    network = _import_openvino().Core().compile_model(str(path), "CPU", options)
     return lambda low: network({0: low})[0].copy()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import cached_property
 from importlib.util import find_spec
@@ -27,6 +27,9 @@ from lle_utils.inference import (
 )
 from lle_utils.tiles import MEMORY, convert_like
 
+# "openvino" computes in float32 as Keras does, "openvino-fast" as the processor is quickest.
+RUNTIMES = ("keras", "openvino", "openvino-fast")
+ROUNDING = 1  # of 255: what rounding may turn a difference of 1e-6 into
 WORTHWHILE = 20  # photos for which converting a network first pays
 ROWS = 256  # rows of a photo blended at a time
 
@@ -79,9 +82,9 @@ def load_method(name: str | os.PathLike, runtime: str = "auto", photos: int = 1)
 
     Args:
         name: One of `lle_utils.baselines.BASELINES`, a shipped enhancer, or the folder of one.
-        runtime: ``"keras"``, ``"openvino"``, or ``"auto"``: OpenVINO if it is installed, was
-            measured to be quicker for this enhancer, and is set up already or there are photos
-            enough to set it up for.
+        runtime: One of `RUNTIMES`, or ``"auto"``: OpenVINO if it is installed, was measured to
+            be quicker for this enhancer with results that differ by no more than `ROUNDING`, and
+            is set up already or there are photos enough to set it up for.
         photos: How many photos it is meant for.
 
     Returns:
@@ -100,8 +103,11 @@ def load_method(name: str | os.PathLike, runtime: str = "auto", photos: int = 1)
 
         return Method(run, False, SMALL)
     if runtime == "auto":
-        runtime = "openvino" if _prefers_openvino(name, photos) else "keras"
-    enhancer = load_openvino(name) if runtime == "openvino" else load_enhancer(name)
+        runtime = _preferred(name, photos)
+    if runtime == "keras":
+        enhancer = load_enhancer(name)
+    else:
+        enhancer = load_openvino(name, exact=runtime == "openvino")
 
     def enhance(photo: np.ndarray, level: float, memory: int) -> np.ndarray:
         return enhancer.enhance(photo, level if enhancer.has_level else None, memory=memory)
@@ -124,7 +130,7 @@ class OpenVinoEnhancer(Enhancer):
         return self._original._runner(*arguments)
 
 
-def load_openvino(name: str) -> OpenVinoEnhancer:
+def load_openvino(name: str, exact: bool = True) -> OpenVinoEnhancer:
     """Load a shipped enhancer for OpenVINO; the first time it is converted, compared and kept.
 
     What is kept lies under ``$XDG_CACHE_HOME/lle`` (``~/.cache/lle``), by the checksum of the
@@ -132,6 +138,7 @@ def load_openvino(name: str) -> OpenVinoEnhancer:
 
     Args:
         name: The name of a shipped enhancer.
+        exact: As for `lle_utils.export.Exported`.
 
     Returns:
         The enhancer; TensorFlow is loaded only to convert it, or for large photos.
@@ -145,26 +152,33 @@ def load_openvino(name: str) -> OpenVinoEnhancer:
     path = _converted(name)
     if not path.exists():
         export(load_enhancer(name), "openvino", path.parent)
-    return OpenVinoEnhancer(Exported(path), load_card(_folder(name)))
+    return OpenVinoEnhancer(Exported(path, exact), load_card(_folder(name)))
 
 
-def _prefers_openvino(name: str | os.PathLike, photos: int) -> bool:
-    if find_spec("openvino") is None or name not in quicker_in_openvino():
-        return False
-    return photos >= WORTHWHILE or _converted(str(name)).exists()
+def _preferred(name: str | os.PathLike, photos: int) -> str:
+    runtime = quickest_runtimes().get(str(name), "keras")
+    if runtime == "keras" or find_spec("openvino") is None:
+        return "keras"
+    return runtime if photos >= WORTHWHILE or _converted(str(name)).exists() else "keras"
 
 
-def quicker_in_openvino() -> list[str]:
-    """Return the enhancers that OpenVINO ran quicker than Keras in the record ``throughput``."""
+def quickest_runtimes() -> dict[str, str]:
+    """Return the quickest of `RUNTIMES` for each enhancer of the record ``throughput``.
+
+    One whose results differ by more than `ROUNDING` does not count.
+    """
     try:
         text = (data_dir() / "results" / "throughput.json").read_text(encoding="utf-8")
     except FileNotFoundError:
-        return []
-    return [
-        case["method"]
-        for case in json.loads(text)["cases"]
-        if case["seconds"]["openvino"] and case["seconds"]["openvino"] < case["seconds"]["keras"]
-    ]
+        return {}
+    return {case["method"]: quickest(case) for case in json.loads(text)["cases"]}
+
+
+def quickest(case: Mapping) -> str:
+    """Return the quickest runtime of a case of the record ``throughput`` that keeps results."""
+    seconds, differences = case["seconds"], case["differences"]
+    kept = [name for name in RUNTIMES if seconds[name] and differences[name] <= ROUNDING]
+    return min(kept, key=seconds.__getitem__)
 
 
 def _folder(name: str) -> Path:
