@@ -101,23 +101,24 @@ def _list(_options) -> None:
 def _sync(options) -> None:
     from lle_utils.notebooks import sync
 
-    written = [*sync(options.names or None), *_render_readme()]
+    written = [*sync(options.names or None), *_render_tables()]
     print("\n".join(f"wrote {path}" for path in written) or "Everything was in sync.")
 
 
-def _render_readme() -> list[Path]:
-    """Fill the tables of the README from the records; return what was changed."""
+def _render_tables() -> list[Path]:
+    """Fill the tables of README and DEPLOY from the records; return what was changed."""
     from lle_utils.files import atomic_path, project_root
     from lle_utils.results import render_tables
 
-    path = project_root() / "README.md"
-    old = path.read_text(encoding="utf-8")
-    new = render_tables(old)
-    if new == old:
-        return []
-    with atomic_path(path) as temporary:
-        temporary.write_text(new, encoding="utf-8")
-    return [path]
+    changed = []
+    for path in (project_root() / "README.md", project_root() / "DEPLOY.md"):
+        old = path.read_text(encoding="utf-8")
+        new = render_tables(old)
+        if new != old:
+            with atomic_path(path) as temporary:
+                temporary.write_text(new, encoding="utf-8")
+            changed.append(path)
+    return changed
 
 
 def _check(options) -> int:

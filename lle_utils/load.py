@@ -116,6 +116,24 @@ def load(address: str, server: psutil.Process, clients: int, seconds: float) -> 
     }
 
 
+def report(record: dict) -> str:
+    """Print a record of `load` in a few sentences of Markdown."""
+    photo, busy = record["latency"]["photo"], record["latency"]["busy"]
+    answers, memory, here = record["answers"], record["memory"], record["machine"]
+    sentences = [
+        f"{record['clients']} clients at once for {record['seconds']} s, photos of "
+        f"{record['photo'].replace('x', '×')}: {answers.get('200', 0):,} photos "
+        f'({record["photos_per_second"]:.0f} a second), {answers.get("503", 0):,} times "busy", '
+        f"{len(record['failures'])} failures.",
+        f"A photo took {photo['median']:.2f} s (median; 95 % below {photo['p95']:.2f} s), "
+        f'"busy" {1000 * busy["median"]:.0f} ms.',
+        f"Memory: {memory['early'] / 1e9:.2f} GB after a fifth of the time, "
+        f"{memory['end'] / 1e9:.2f} GB at the end, {memory['peak'] / 1e9:.2f} GB at most.",
+        f"{here['processor']}, {here['cores']} cores, which the clients shared.",
+    ]
+    return "\n".join(sentences)
+
+
 def _send(session, address, photo, taken, answers, failures) -> tuple[str, float]:
     started = time.monotonic()
     headers = {"Content-Type": "image/png"}

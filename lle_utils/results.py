@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lle_utils import bench, throughput
+from lle_utils import bench, load, throughput
 from lle_utils.files import atomic_path, data_dir
 from lle_utils.images import load_image, to_float
 from lle_utils.metrics import METRICS, score
@@ -37,6 +37,7 @@ _REPORTS = {
     "bench": bench.report,
     "throughput": throughput.report,
     "large": throughput.report_large,
+    "serve": load.report,
 }
 _REPORT = re.compile(rf"(<!-- ({'|'.join(_REPORTS)}) -->).*?(<!-- /\2 -->)", re.DOTALL)
 
@@ -365,8 +366,8 @@ def render_tables(text: str, folder: str | os.PathLike | None = None) -> str:
 
     A block is ``<!-- table:EVALUATION METRIC METRIC -->`` ... ``<!-- /table -->``; without
     metrics it shows all. Between ``<!-- bench -->`` and ``<!-- /bench -->`` that record of speed
-    is shown, and so are ``throughput`` and ``large``. A text is up to date when this function
-    returns it unchanged.
+    is shown, and so are ``throughput``, ``large`` and ``serve``. A text is up to date when this
+    function returns it unchanged.
 
     Args:
         text: Markdown with such blocks.

@@ -11,10 +11,10 @@ import pytest
 from keras import ops
 from processes import arrays, enhanced_under_jax, kill_in_training
 
-from lle_utils import synthetic
+from lle_utils import results, synthetic
 from lle_utils.images import to_float
 from lle_utils.inference import Enhancer, load_enhancer, multiply_adds, save_enhancer
-from lle_utils.layers import BlurPool, ScalarPReLU
+from lle_utils.layers import BlurPool, ScalarPReLU, UpsampleBilinear
 from lle_utils.metrics import psnr
 from lle_utils.notebooks import definitions
 
@@ -99,6 +99,39 @@ def test_blur_pool_minds_a_shift_less_than_max_pool(notebook):
     assert blur < most
 
 
+def test_each_change_of_the_copy_is_what_its_name_says(notebook, monkeypatch):
+    monkeypatch.setattr(notebook, "numbers", (8, 1, 1), raising=False)
+    changes, original = notebook.changes(), notebook.skff
+    faded = changes["channel_softmax"]["skff"](16)([np.ones((1, 4, 4, 16), "float32")] * 3)
+    np.testing.assert_allclose(ops.mean(faded), 3 / 16, rtol=1e-5)
+    whole = notebook.changed({}).count_params()
+    pixels = notebook.changed(changes["pixel_attention"]).count_params()
+    assert whole - pixels == 3 * 2 * (5 * 5 - 1)  # three streams, two maps
+    kinds = {type(layer) for layer in notebook.changed(changes["max_and_nearest"]).layers}
+    assert kinds >= {keras.layers.MaxPooling2D, keras.layers.UpSampling2D}
+    assert not kinds & {BlurPool, UpsampleBilinear}
+    lost = notebook.changed(changes["lost_stream"])
+    assert lost.count_params() < whole  # the second stream's last way up is gone
+    assert notebook.skff is original
+
+
+def test_the_yardstick_takes_any_size_and_starts_near_the_photo(notebook):
+    yardstick = notebook.residual_unet(8)
+    low = np.random.default_rng(0).random((1, 12, 20, 3)).astype("float32")
+    assert yardstick.predict_on_batch(low).shape == low.shape
+    yardstick.weights[-1].assign(np.zeros(yardstick.weights[-1].shape))
+    np.testing.assert_array_equal(yardstick.predict_on_batch(low), low)
+
+
+def test_the_record_of_the_rivals_was_measured_alike():
+    rivals = results.load_records("mirnet_rivals")
+    names = {"mirnet", "base", "channel_softmax", "pixel_attention", "max_and_nearest"}
+    assert {*names, "lost_stream", "keras_io", "unet", "zero_dce"} <= set(rivals)
+    assert len({json.dumps(r["cost"]["stages"]) for r in rivals.values()}) == 1
+    assert len({tuple(r["images"]) for r in rivals.values()}) == 1
+    assert all(len(r["images"]) == 40 and r["seconds"] > 0 for r in rivals.values())
+
+
 def test_a_last_convolution_of_zeros_gives_the_input_back(notebook):
     network = notebook.mirnet(8, 1, 1)
     network.weights[-1].assign(np.zeros(network.weights[-1].shape))
@@ -165,7 +198,7 @@ if "plain" in sys.argv:  # two convolutions are compiled in a fraction of the ti
     low = keras.Input((None, None, 3), name="low")
     network = keras.Model(low, low + code.convolution(3)(code.convolution(8)(low)), name="plain")
 code.prepare(network, 2 * epochs)
-code.train(network, pairs, pairs[:1], folder / "checkpoint.npz")
+code.train(network, pairs, pairs[:1], folder / "checkpoint.npz", stages)
 np.savez(folder / "final.npz", *[np.asarray(w) for w in network.weights])
 """
 

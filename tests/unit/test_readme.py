@@ -1,6 +1,9 @@
 """The README and the cards print their numbers from the records."""
 
+import json
+
 import numpy as np
+import pytest
 
 from lle_utils import pictures
 from lle_utils.files import data_dir, project_root
@@ -9,10 +12,20 @@ from lle_utils.inference import list_enhancers, load_card
 from lle_utils.results import load_records, render_tables
 
 
-def test_the_tables_equal_the_records():
-    text = (project_root() / "README.md").read_text(encoding="utf-8")
-    assert "<!-- table:lol_val" in text
+@pytest.mark.parametrize(
+    ("page", "block"), [("README.md", "<!-- table:lol_val"), ("DEPLOY.md", "<!-- serve")]
+)
+def test_the_tables_equal_the_records(page, block):
+    text = (project_root() / page).read_text(encoding="utf-8")
+    assert block in text
     assert render_tables(text) == text
+
+
+def test_the_web_page_answers_under_load_and_its_memory_is_flat():
+    record = json.loads((data_dir() / "results" / "serve.json").read_text(encoding="utf-8"))
+    assert (record["clients"], record["seconds"], record["failures"]) == (50, 60, [])
+    assert set(record["answers"]) <= {"200", "503"}
+    assert record["memory"]["end"] < 1.05 * record["memory"]["early"]
 
 
 def test_the_cards_of_shipped_enhancers_repeat_their_records():

@@ -32,7 +32,7 @@ def address(request, tmp_path) -> Iterator[str]:
 
 @pytest.mark.parametrize(
     "address",
-    ["00_start_here", "03_zero_dce", "04_mirnet", "05_pix2pix", "09_deploy"],
+    ["00_start_here", "03_zero_dce", "04_mirnet", "05_pix2pix", "06_resnet_gan", "09_deploy"],
     indirect=True,
 )
 def test_moving_the_slider_changes_the_picture_and_the_static_figure_shows_its_default(
