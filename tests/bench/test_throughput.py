@@ -8,6 +8,7 @@ import pytest
 from lle_utils import throughput
 from lle_utils.files import data_dir
 from lle_utils.inference import list_enhancers
+from lle_utils.methods import quickest
 
 
 @pytest.mark.slow
@@ -17,6 +18,15 @@ def test_a_small_folder_is_measured_and_results_agree():
     assert case["differences"]["keras"] <= 1
     assert all(seconds > 0 for seconds in case["seconds"].values() if seconds is not None)
     assert "| zero_dce_pp | " in throughput.report(record)
+
+
+def test_the_record_shows_twice_the_speed_of_a_plain_loop_at_the_same_output():
+    record = json.loads((data_dir() / "results" / "throughput.json").read_text(encoding="utf-8"))
+    cases = {case["method"]: case for case in record["cases"]}
+    assert all(case["photos"] >= 100 for case in cases.values())
+    for method in ("zero_dce_pp", "zero_dce"):  # mirnet keeps both cores busy by itself
+        seconds = cases[method]["seconds"]
+        assert seconds["plain"] >= 2 * seconds[quickest(cases[method])], method
 
 
 def test_a_large_photo_stays_within_the_limit():
