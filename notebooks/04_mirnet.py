@@ -918,13 +918,14 @@ rivals_lol = results.load_records("mirnet_rivals")
 Markdown(results.table(rivals_lol))
 
 # %% [markdown]
-# The three seeds of the network are a quarter of a decibel apart, so differences of that size mean
-# nothing. Of the changes one by one, the softmax over the channels alone costs more than chance: the
-# fusion that fades has to be learnt around. A stream that is lost, or attention that sees one pixel,
-# is hardly missed after so few steps. The copy as a whole is about three decibels behind, so most of
-# its loss comes from what it does *besides* the famous slips: raw streams, nothing shared, ReLU. The
-# plain U-Net, with more parameters, learns more slowly than the network as well; given seven minutes
-# on larger batches such a network is known to pass 21 dB, so it is a late starter, not a bad one.
+# The three seeds of the network are a quarter of a decibel apart, so differences of that size
+# mean nothing. Of the changes one by one, the softmax over the channels alone costs more than
+# chance: the fusion that fades has to be learnt around. A stream that is lost, or attention that
+# sees one pixel, is hardly missed after so few steps. The copy as a whole is about three decibels
+# behind, so most of its loss comes from what it does *besides* the famous slips: raw streams,
+# nothing shared, ReLU. The plain U-Net, with more parameters, learns more slowly than the network
+# as well; given seven minutes on larger batches such a network is known to pass 21 dB, so it is a
+# late starter, not a bad one.
 #
 # ## What quality costs
 #
