@@ -78,8 +78,9 @@ def dtype_policy(name: str) -> Iterator[None]:
 class Checkpoint(keras.callbacks.Callback):
     """Save weights, optimizer state, epoch and history after every epoch, atomically.
 
-    An epoch whose loss is not finite is not saved and ends the training, so that the last
-    good state survives.
+    An epoch that leaves a loss or a weight that is not finite is not saved and ends the
+    training, so that the last good state survives. The loss alone does not tell: some
+    processors compute a convolution and its ReLU in one operation that turns NaN into 0.
 
     Args:
         path: File ending in ``.npz``.
@@ -106,7 +107,9 @@ class Checkpoint(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Append the logs of the epoch and write the checkpoint."""
         logs = {name: float(value) for name, value in (logs or {}).items()}
+        models = [*self.beside, self.model]
         bad = [name for name, value in logs.items() if not math.isfinite(value)]
+        bad += [f"a weight of {model.name}" for model in models if not _is_finite(model)]
         if bad:
             self.model.stop_training = self.stopped = True
             print(
@@ -118,11 +121,14 @@ class Checkpoint(keras.callbacks.Callback):
             self.history.get(self.best, []), default=-math.inf
         )
         extend(self.history, logs)
-        models = [*self.beside, self.model]
         if rises:  # first, so that a kill between the two repeats the epoch and this file
             with averaged_weights(self.model):
                 save_checkpoint(best_path(self.path), models, epoch + 1, self.history)
         save_checkpoint(self.path, models, epoch + 1, self.history)
+
+
+def _is_finite(model: keras.Model) -> bool:
+    return all(np.isfinite(np.asarray(variable)).all() for variable in model.trainable_variables)
 
 
 def extend(history: dict[str, list[float]], logs: Mapping[str, float]) -> None:

@@ -208,13 +208,16 @@ def test_a_panel_is_written_after_every_epoch(tmp_path):
     assert len(watch.history["pixel_loss"]) == 2
 
 
-def test_a_loss_that_is_not_finite_ends_training_at_the_last_good_epoch(tmp_path, capsys):
+# The first kernel is before a ReLU, which hides NaN from the loss on some processors.
+@pytest.mark.parametrize("which", [0, -1])
+def test_what_is_not_finite_ends_training_at_the_last_good_epoch(tmp_path, capsys, which):
     game, calls = players(), []
 
     def spoil(epoch, logs):
         calls.append(epoch)
         if epoch == 2:
-            game.generator.trainable_variables[0].assign(np.full((3, 3, 3, 4), np.nan))
+            weight = game.generator.trainable_variables[which]
+            weight.assign(np.full(weight.shape, np.nan))
 
     late = keras.callbacks.LambdaCallback(on_epoch_begin=spoil)
     path = tmp_path / "checkpoint.npz"

@@ -77,7 +77,7 @@ def test_the_averaged_weights_are_taken_back():
 
 
 class Spoil(keras.callbacks.Callback):
-    """Make the loss infinite from an epoch on."""
+    """Make a weight NaN in an epoch."""
 
     def __init__(self, epoch):
         super().__init__()
