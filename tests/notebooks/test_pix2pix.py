@@ -211,14 +211,15 @@ def test_the_shipped_enhancer_beats_an_untrained_one_and_gamma(name):
 
 @pytest.mark.parametrize("name", ["pix2pix", "resnet_gan"])
 def test_the_brightness_of_the_shipped_enhancer_follows_the_photo(name):
-    # On the average: instance normalisation makes up for much of the missing light.
+    # From a well-lit photo to a dark one. What is darker than the photos of the training comes
+    # out alike: its true photo was the same, and instance normalisation makes up for the light.
     enhancer = load_enhancer(name)
-    low = to_float(synthetic.synthetic_pairs(6, (120, 180), 1, synthetic.VAL_SCENES).low)
+    normal = to_float(synthetic.synthetic_pairs(6, (120, 180), 1, synthetic.VAL_SCENES).normal)
     bright, dark = (
-        np.mean([enhancer.enhance(photo * np.float32(share)) for photo in low])
+        np.mean([enhancer.enhance(photo * np.float32(share)) for photo in normal])
         for share in (1.0, 0.25)
     )
-    assert bright > dark + 0.003
+    assert bright > dark + 0.03
 
 
 def test_the_two_players_of_the_notebook_are_joined_as_the_paper_says(notebook):
