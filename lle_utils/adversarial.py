@@ -317,9 +317,9 @@ def fit(
 ) -> dict[str, list[float]]:
     """Train in stages of growing crops; a run that was killed goes on where it was.
 
-    Training ends early, with a message, when a loss is not finite (the last good epoch is
-    put back) or when the discriminator has won: its loss was below 0.01 in three epochs in a
-    row, so it tells the generator nothing any more.
+    Training ends early, with a message, when a loss or a weight is not finite (the last good
+    epoch is put back) or when the discriminator has won: its loss was below 0.01 in three
+    epochs in a row, so it tells the generator nothing any more.
 
     Args:
         adversaries: The two networks.

@@ -180,7 +180,7 @@ def fit_pairs(
             model, stream, reached, checkpoint, callbacks, verbose, best="val_psnr"
         )
         if len(history.get("loss", [])) < reached:
-            break  # the loss was not finite; a later stage would not mend that
+            break  # a loss or a weight was not finite; a later stage would not mend that
     return history
 
 

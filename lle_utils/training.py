@@ -257,7 +257,7 @@ def fit(
     A run that was killed and started again ends with the same weights as one that was not,
     because the stream's batches depend on seed, epoch and index only. It ends with the
     averaged weights in the model if the optimizer keeps an average (``use_ema=True``), and
-    after a loss that is not finite with those of the last good epoch.
+    after a loss or a weight that is not finite with those of the last good epoch.
 
     Args:
         model: Built and compiled model.

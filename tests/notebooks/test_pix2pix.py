@@ -209,17 +209,21 @@ def test_the_shipped_enhancer_beats_an_untrained_one_and_gamma(name):
     assert scores[0] == max(scores)
 
 
-@pytest.mark.parametrize("name", ["pix2pix", "resnet_gan"])
-def test_the_brightness_of_the_shipped_enhancer_follows_the_photo(name):
-    # From a well-lit photo to a dark one. What is darker than the photos of the training comes
-    # out alike: its true photo was the same, and instance normalisation makes up for the light.
+# `pix2pix` as shipped does not pass with "low": what is darker than its training photos comes out
+# alike, because instance normalisation makes up for the missing light.
+@pytest.mark.parametrize(
+    ("name", "side", "margin"),
+    [("pix2pix", "normal", 0.03), ("resnet_gan", "normal", 0.03), ("resnet_gan", "low", 0.003)],
+)
+def test_the_brightness_of_the_shipped_enhancer_follows_the_photo(name, side, margin):
     enhancer = load_enhancer(name)
-    normal = to_float(synthetic.synthetic_pairs(6, (120, 180), 1, synthetic.VAL_SCENES).normal)
+    pairs = synthetic.synthetic_pairs(6, (120, 180), 1, synthetic.VAL_SCENES)
+    photos = to_float(getattr(pairs, side))
     bright, dark = (
-        np.mean([enhancer.enhance(photo * np.float32(share)) for photo in normal])
+        np.mean([enhancer.enhance(photo * np.float32(share)) for photo in photos])
         for share in (1.0, 0.25)
     )
-    assert bright > dark + 0.03
+    assert bright > dark + margin
 
 
 def test_the_two_players_of_the_notebook_are_joined_as_the_paper_says(notebook):
