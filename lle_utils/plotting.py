@@ -46,6 +46,7 @@ STYLE = {
     "ytick.color": "0.3",
 }
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
+MARKERS = "os^D"
 CHANNELS = {"red": "#d62728", "green": "#2ca02c", "blue": "#1f77b4"}
 DIVERGING = "RdBu_r"
 Images = Mapping[str, np.ndarray] | Sequence[np.ndarray] | np.ndarray
@@ -470,11 +471,13 @@ def cost_chart(points: Mapping[str, tuple[float, float]], xlabel: str, ylabel: s
     for index, (name, (cost, quality)) in enumerate(points.items()):
         if not cost > 0:
             raise ValueError(f"The cost of {name!r} is {cost}; expected a positive number.")
-        axis.plot(cost, quality, "o", color=COLORS[index % len(COLORS)], label=name)
+        again, colour = divmod(index, len(COLORS))  # each round of colours has a marker of its own
+        marker = MARKERS[again % len(MARKERS)]
+        axis.plot(cost, quality, marker, color=COLORS[colour], label=name)
     axis.set_xscale("log")
     # Costs of one decade would have a single labelled tick; all ten would run into each other.
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_major_formatter("{x:,.10g}")  # a million in digits, like its neighbours
     axis.xaxis.set_minor_locator(NullLocator())
     axis.set_xlabel(xlabel)
     axis.set_ylabel(ylabel)

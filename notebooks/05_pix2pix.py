@@ -336,7 +336,7 @@ plotting.show_images({"strength of influence": np.sqrt(field)})
 # With $D$ for the discriminator, $G$ for the generator, and $H$ for the cross-entropy with a
 # label:
 #
-# $$ L_D = \tfrac12\left[H(1, D(x, y)) + H(0, D(x, G(x)))\right], \qquad
+# $$ L_D = \frac{1}{2}\left[H(1, D(x, y)) + H(0, D(x, G(x)))\right], \qquad
 #    L_G = H(1, D(x, G(x))) + \lambda\,\mathrm{mean}\,|y - G(x)| $$
 #
 # The discriminator wants to tell the two apart; the generator wants to be mistaken for real, and

@@ -128,7 +128,7 @@ plotting.show_images({"low": low, "normal": normal, "another scene": other})
 # dark photo anew with its own content and the luminance of *another* photo, the reference:
 #
 # $$ E(I) = [\,\ell\,;c\,], \qquad
-#    \hat I = G\big(s_1,\dots,s_4,\; [\,\ell_\mathrm{ref}\,;\, c_\mathrm{low}\,]\big) $$
+#    \hat I = G\left(s_1,\ldots,s_4,\; [\,\ell_\mathrm{ref}\,;\, c_\mathrm{low}\,]\right) $$
 #
 # The $s_k$ are feature maps of the dark photo at four resolutions, for its detail. Whoever
 # changes $\ell_\mathrm{ref}$ changes the brightness.
@@ -292,8 +292,8 @@ for name, photo in {"low": low, "normal": normal}.items():
 # the dark photo. Its luminance should be nearer to the reference's than to the dark photo's, by
 # a margin: a **triplet loss**. Once that holds the triplet is silent.
 #
-# $$ L_\mathrm{feat} = \max\big(0,\; d(\ell_\mathrm{ref}, \hat\ell) - d(\ell_\mathrm{low},
-#    \hat\ell) + 0.08\big) + \mathrm{mean}\,(c_\mathrm{low} - \hat c)^2 $$
+# $$ L_\mathrm{feat} = \max\left(0,\; d(\ell_\mathrm{ref}, \hat\ell) - d(\ell_\mathrm{low},
+#    \hat\ell) + 0.08\right) + \mathrm{mean}\,(c_\mathrm{low} - \hat c)^2 $$
 #
 # $d$ is the mean squared difference after each tensor was brought to mean 0 and standard
 # deviation 1, so that vectors cannot win by being small. (The released code standardises the

@@ -260,6 +260,20 @@ def test_cost_chart_puts_each_method_at_its_cost_and_quality():
     ]
 
 
+def test_cost_chart_writes_large_costs_in_digits():
+    figure = plotting.cost_chart({"small": (3e5, 1.0), "large": (1.2e6, 2.0)}, "parameters", "dB")
+    figure.canvas.draw()
+    texts = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert "1,000,000" in texts
+    assert not any("e" in text for text in texts)
+
+
+def test_cost_chart_draws_no_two_methods_alike():
+    figure = plotting.cost_chart({f"m{i}": (1.0 + i, 1.0) for i in range(20)}, "s", "dB")
+    looks = {(line.get_color(), line.get_marker()) for line in figure.axes[0].get_lines()}
+    assert len(looks) == 20
+
+
 def test_cost_chart_refuses_nothing_and_no_cost():
     with pytest.raises(ValueError, match="no method"):
         plotting.cost_chart({}, "s", "dB")
