@@ -43,8 +43,12 @@ $(STAMP): pyproject.toml requirements.lock
 reproduce: $(STAMP)  ## Run every notebook on the offline sample, then write the report page
 	$(BIN)/lle run --profile quick
 
+# Two at a time, but for the notebooks, whose time counts: each is run with nothing beside it.
+SLOWEST_FIRST := tests/web tests/notebooks tests/bench tests/regression tests/unit
+
 test: lint  ## Check style and notebooks, then run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not notebook" -n 2 --dist loadfile --no-loadscope-reorder $(SLOWEST_FIRST)
+	$(BIN)/python -m pytest -m notebook
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

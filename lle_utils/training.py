@@ -282,6 +282,8 @@ def fit(
         follow = keras.callbacks.LambdaCallback(
             on_epoch_begin=lambda epoch, logs: setattr(stream, "epoch", epoch)
         )
+        # Left to the first step, making the optimizer's variables means tracing it twice.
+        model.optimizer.build(model.trainable_variables)
         model.fit(
             stream,
             epochs=epochs,

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 from PIL import Image
@@ -66,9 +67,9 @@ def chromium() -> Iterator:
 
 
 @contextmanager
-def voila(name: str, folder: Path) -> Iterator[str]:
-    """Serve a notebook in the quick profile and yield its address."""
-    notebook = prepared(name, folder)
+def voila(name: str, folder: Path, until: str = "") -> Iterator[str]:
+    """Serve a notebook, see `prepared`, and yield its address."""
+    notebook = prepared(name, folder, until)
     with served(["voila", str(notebook), LEFT_OUT, "--Voila.ip=127.0.0.1"], folder) as address:
         yield address
 
@@ -120,8 +121,11 @@ def served(command: list[str], folder: Path, **variables: str) -> Iterator[str]:
             server.wait(timeout=20)
 
 
-def prepared(name: str, folder: Path) -> Path:
-    """Write the notebook with the parameters of the quick profile, without running it."""
+def prepared(name: str, folder: Path, until: str = "") -> Path:
+    """Write the notebook with the parameters of the quick profile, without running it.
+
+    It ends with the first cell that holds ``until``, if that is given.
+    """
     import papermill
 
     source = notebooks.source_path(name).with_suffix(".ipynb")
@@ -130,6 +134,11 @@ def prepared(name: str, folder: Path) -> Path:
     papermill.execute_notebook(
         str(source), str(target), parameters, prepare_only=True, progress_bar=False
     )
+    if until:
+        notebook = nbformat.read(target, as_version=4)
+        last = next(i for i, cell in enumerate(notebook.cells) if until in cell.source)
+        notebook.cells = notebook.cells[: last + 1]
+        nbformat.write(notebook, target)
     return target
 
 

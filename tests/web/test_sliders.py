@@ -26,7 +26,7 @@ def browser() -> Iterator:
 
 @pytest.fixture
 def address(request, tmp_path) -> Iterator[str]:
-    with voila(request.param, tmp_path) as address:
+    with voila(request.param, tmp_path, until="widgets.static(") as address:
         yield address
 
 
