@@ -177,7 +177,8 @@ def _pairs(split: str, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def _write(enhancer: Enhancer, target: str, path: Path) -> None:
-    model, multiple = enhancer.model, enhancer.card["multiple"]
+    multiple = enhancer.card["multiple"]
+    model = enhancer.model if target == "int8" else _portable(enhancer.model)
     side = multiple * -(-96 // multiple)
     model.predict_on_batch(np.zeros((1, side, side, 3), np.float32))  # ONNX wants it called once
     if target == "int8":
@@ -189,6 +190,26 @@ def _write(enhancer: Enhancer, target: str, path: Path) -> None:
     else:
         formats = {"saved_model": "tf_saved_model"}
         model.export(str(path), format=formats.get(target, target), verbose=False)
+
+
+def _portable(model: Any) -> Any:
+    """Return a network without the layers that other runtimes compute inexactly or not at all."""
+    import keras
+
+    from lle_utils.layers import RowwiseNormalization, UpsampleNearest
+    from lle_utils.tiles import normalizes_channels
+
+    def replace(layer: Any, *inputs: Any, **options: Any) -> Any:
+        if normalizes_channels(layer):
+            return RowwiseNormalization(layer)(*inputs)
+        repeats = isinstance(layer, keras.layers.UpSampling2D) and layer.interpolation == "nearest"
+        if repeats and layer.size[0] == layer.size[1]:
+            return UpsampleNearest(layer.size[0])(*inputs)
+        return layer(*inputs, **options)
+
+    return keras.models.clone_model(
+        model, clone_function=lambda layer: layer, call_function=replace
+    )
 
 
 def _write_int8(model: Any, multiple: int, path: Path) -> None:

@@ -207,6 +207,15 @@ def convert_like(image: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return np.clip(image, 0, 1).astype(dtype, copy=False)
 
 
+def normalizes_channels(layer: Any) -> bool:
+    """Tell whether a layer is an instance normalisation: each channel over the photo by itself."""
+    import keras
+
+    if not isinstance(layer, keras.layers.GroupNormalization):
+        return False
+    return layer.groups == layer.input_spec.axes[layer.axis]
+
+
 def with_fixed_statistics(model: Any, reduced: np.ndarray) -> Any:
     """Return a copy of a network whose means over the photo are those of a reduced photo.
 
@@ -227,9 +236,8 @@ def with_fixed_statistics(model: Any, reduced: np.ndarray) -> Any:
     from lle_utils.training import compile_options
 
     def is_global(layer: Any) -> bool:
-        if isinstance(layer, keras.layers.GroupNormalization):
-            return layer.groups == layer.input_spec.axes[layer.axis]  # each channel by itself
-        return isinstance(layer, keras.layers.GlobalAveragePooling2D)
+        pools = isinstance(layer, keras.layers.GlobalAveragePooling2D)
+        return pools or normalizes_channels(layer)
 
     if not any(is_global(layer) for layer in model.layers):
         return model

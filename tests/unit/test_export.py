@@ -34,6 +34,15 @@ def test_a_float_export_gives_what_keras_gives_at_any_size(tmp_path, name, targe
     assert np.abs(again - enhancer.enhance(low)).max() <= TOLERANCE
 
 
+@pytest.mark.parametrize("target", ["onnx", "openvino", "litert", "saved_model"])
+def test_normalisation_over_a_large_photo_keeps_its_digits(tmp_path, target):
+    enhancer = load_enhancer("resnet_gan")
+    path, _ = export(enhancer, target, tmp_path)
+    low = synthetic.synthetic_pairs(1, (400, 600), 3).low[0] / np.float32(255)
+    again = Enhancer(Exported(path), enhancer.card).enhance(low)
+    assert np.abs(again - enhancer.enhance(low)).max() <= TOLERANCE / 2
+
+
 def test_int8_is_smaller_and_close(tmp_path):
     enhancer = load_enhancer("zero_dce")
     path, measured = export(enhancer, "int8", tmp_path)
