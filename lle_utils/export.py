@@ -184,9 +184,12 @@ def _write(enhancer: Enhancer, target: str, path: Path) -> None:
     if target == "int8":
         _write_int8(model, multiple, path)
     elif target == "openvino":
-        _import_openvino()
-        path.mkdir()
-        model.export(str(path / OPENVINO), format="openvino", verbose=False)
+        openvino, folder = _import_openvino(), path.with_name("saved_model")
+        # Not Keras' own way to OpenVINO, which fails under Python 3.13.
+        model.export(str(folder), "tf_saved_model", verbose=False)
+        converted = openvino.convert_model(str(folder), verbose=False)
+        openvino.save_model(converted, str(path / OPENVINO), compress_to_fp16=False)
+        shutil.rmtree(folder)
     else:
         formats = {"saved_model": "tf_saved_model"}
         model.export(str(path), format=formats.get(target, target), verbose=False)
