@@ -43,11 +43,13 @@ $(STAMP): pyproject.toml requirements.lock
 reproduce: $(STAMP)  ## Run every notebook on the offline sample, then write the report page
 	$(BIN)/lle run --profile quick
 
-# Two at a time, but for the notebooks, whose time counts: each is run with nothing beside it.
-SLOWEST_FIRST := tests/web tests/notebooks tests/bench tests/regression tests/unit
+SLOW_TESTS := tests/web tests/notebooks
+OTHER_TESTS := $(filter-out $(SLOW_TESTS),$(wildcard tests/*))
 
+# Two at a time, but for the notebooks, whose time counts: each is run with nothing beside it.
 test: lint  ## Check style and notebooks, then run all tests
-	$(BIN)/python -m pytest -m "not notebook" -n 2 --dist loadfile --no-loadscope-reorder $(SLOWEST_FIRST)
+	$(BIN)/python -m pytest -m "not notebook" -n 2 --dist loadfile --no-loadscope-reorder \
+	  $(SLOW_TESTS) $(OTHER_TESTS)
 	$(BIN)/python -m pytest -m notebook
 
 lint: $(STAMP)

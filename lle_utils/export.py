@@ -178,12 +178,12 @@ def _pairs(split: str, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 def _write(enhancer: Enhancer, target: str, path: Path) -> None:
     multiple = enhancer.card["multiple"]
-    model = enhancer.model if target == "int8" else _portable(enhancer.model)
-    side = multiple * -(-96 // multiple)
-    model.predict_on_batch(np.zeros((1, side, side, 3), np.float32))  # ONNX wants it called once
     if target == "int8":
-        _write_int8(model, multiple, path)
-    elif target == "openvino":
+        _write_int8(enhancer.model, multiple, path)
+        return
+    model, side = _portable(enhancer.model), multiple * -(-96 // multiple)
+    model.predict_on_batch(np.zeros((1, side, side, 3), np.float32))  # ONNX wants it called once
+    if target == "openvino":
         openvino, folder = _import_openvino(), path.with_name("saved_model")
         # Not Keras' own way to OpenVINO, which fails under Python 3.13.
         model.export(str(folder), "tf_saved_model", verbose=False)
@@ -202,17 +202,15 @@ def _portable(model: Any) -> Any:
     from lle_utils.layers import RowwiseNormalization, UpsampleNearest
     from lle_utils.tiles import normalizes_channels
 
-    def replace(layer: Any, *inputs: Any, **options: Any) -> Any:
+    def counterpart(layer: Any) -> Any:
         if normalizes_channels(layer):
-            return RowwiseNormalization(layer)(*inputs)
+            return RowwiseNormalization(layer)
         repeats = isinstance(layer, keras.layers.UpSampling2D) and layer.interpolation == "nearest"
         if repeats and layer.size[0] == layer.size[1]:
-            return UpsampleNearest(layer.size[0])(*inputs)
-        return layer(*inputs, **options)
+            return UpsampleNearest(layer.size[0])
+        return layer
 
-    return keras.models.clone_model(
-        model, clone_function=lambda layer: layer, call_function=replace
-    )
+    return keras.models.clone_model(model, clone_function=counterpart)
 
 
 def _write_int8(model: Any, multiple: int, path: Path) -> None:

@@ -15,19 +15,10 @@ from keras import ops
 PACKAGE = "lle_utils"
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
-class UpsampleBilinear(keras.layers.Layer):
-    """Enlarge by an integer factor with bilinear interpolation, for any height and width.
+class _Upsample(keras.layers.Layer):
+    """Enlarge by an integer factor with the ``interpolation`` of the class."""
 
-    Keras' own ``UpSampling2D(interpolation="bilinear")`` fails inside nested models and in
-    export when height and width are unknown; this layer does not.
-
-    Args:
-        factor: Positive integer.
-
-    Input ``(N, H, W, C)``; output ``(N, factor*H, factor*W, C)``, with pixel centres at
-    half-integers (the convention of TensorFlow 2 and JAX).
-    """
+    interpolation: str
 
     def __init__(self, factor: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -41,11 +32,11 @@ class UpsampleBilinear(keras.layers.Layer):
             import tensorflow as tf  # ops.image.resize cannot take a size known only at run time
 
             size = tf.shape(inputs)[1:3] * self.factor
-            resized = tf.image.resize(inputs, size, method="bilinear")
+            resized = tf.image.resize(inputs, size, method=self.interpolation)
             return tf.cast(resized, inputs.dtype)
         _, height, width, _ = inputs.shape
         size = (height * self.factor, width * self.factor)
-        return ops.image.resize(inputs, size, interpolation="bilinear")
+        return ops.image.resize(inputs, size, interpolation=self.interpolation)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         """Return ``(N, factor*H, factor*W, C)``, None where unknown."""
@@ -56,6 +47,35 @@ class UpsampleBilinear(keras.layers.Layer):
     def get_config(self) -> dict:
         """Return the arguments that rebuild the layer."""
         return {**super().get_config(), "factor": self.factor}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class UpsampleBilinear(_Upsample):
+    """Enlarge by an integer factor with bilinear interpolation, for any height and width.
+
+    Keras' own ``UpSampling2D(interpolation="bilinear")`` fails inside nested models and in
+    export when height and width are unknown; this layer does not.
+
+    Args:
+        factor: Positive integer.
+
+    Input ``(N, H, W, C)``; output ``(N, factor*H, factor*W, C)``, with pixel centres at
+    half-integers (the convention of TensorFlow 2 and JAX).
+    """
+
+    interpolation = "bilinear"
+
+
+class UpsampleNearest(_Upsample):
+    """Repeat each pixel, as Keras' ``UpSampling2D`` does, in one operation that LiteRT knows.
+
+    Args:
+        factor: Positive integer.
+
+    Input ``(N, H, W, C)``; output ``(N, factor*H, factor*W, C)``. Never saved.
+    """
+
+    interpolation = "nearest"
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -297,13 +317,9 @@ class GivenNormalization(keras.layers.Layer):
 
     def __init__(self, layer: Any, mean: np.ndarray, variance: np.ndarray, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        scale = 1 / np.sqrt(variance + layer.epsilon)
-        if layer.scale:
-            scale = scale * ops.convert_to_numpy(layer.gamma)
-        offset = -mean * scale
-        if layer.center:
-            offset = offset + ops.convert_to_numpy(layer.beta)
-        self.factor, self.offset = scale, offset
+        gamma, beta = _gamma_and_beta(layer)
+        self.factor = gamma * (1 / np.sqrt(variance + layer.epsilon))
+        self.offset = beta - mean * self.factor
 
     def call(self, inputs: Any) -> Any:
         """Return ``gamma * (inputs - mean) / sqrt(variance + epsilon) + beta``."""
@@ -312,32 +328,6 @@ class GivenNormalization(keras.layers.Layer):
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         """Return the shape of the input."""
         return input_shape
-
-
-class UpsampleNearest(keras.layers.Layer):
-    """Repeat each pixel, as ``UpSampling2D`` does, in one operation that LiteRT knows.
-
-    Args:
-        factor: Positive integer.
-
-    Input ``(N, H, W, C)``; output ``(N, factor*H, factor*W, C)``. TensorFlow only; never saved.
-    """
-
-    def __init__(self, factor: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.factor = factor
-
-    def call(self, inputs: Any) -> Any:
-        """Enlarge ``inputs`` (N, H, W, C)."""
-        import tensorflow as tf
-
-        return tf.image.resize(inputs, tf.shape(inputs)[1:3] * self.factor, method="nearest")
-
-    def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """Return ``(N, factor*H, factor*W, C)``, None where unknown."""
-        batch, height, width, channels = input_shape
-        grow = [None if side is None else side * self.factor for side in (height, width)]
-        return (batch, *grow, channels)
 
 
 class RowwiseNormalization(keras.layers.Layer):
@@ -355,8 +345,7 @@ class RowwiseNormalization(keras.layers.Layer):
     def __init__(self, layer: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.epsilon = layer.epsilon
-        self.gamma = ops.convert_to_numpy(layer.gamma) if layer.scale else 1.0
-        self.beta = ops.convert_to_numpy(layer.beta) if layer.center else 0.0
+        self.gamma, self.beta = _gamma_and_beta(layer)
 
     def call(self, inputs: Any) -> Any:
         """Return ``gamma * (inputs - mean) / sqrt(variance + epsilon) + beta``."""
@@ -367,6 +356,13 @@ class RowwiseNormalization(keras.layers.Layer):
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         """Return the shape of the input."""
         return input_shape
+
+
+def _gamma_and_beta(layer: Any) -> tuple:
+    """Return the weights of a normalisation, 1 and 0 where it has none."""
+    gamma = ops.convert_to_numpy(layer.gamma) if layer.scale else 1.0
+    beta = ops.convert_to_numpy(layer.beta) if layer.center else 0.0
+    return gamma, beta
 
 
 def _mean_of_rows(maps: Any) -> Any:

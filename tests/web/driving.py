@@ -131,11 +131,10 @@ def prepared(name: str, folder: Path, until: str = "") -> Path:
     source = notebooks.source_path(name).with_suffix(".ipynb")
     parameters = notebooks.load_profile("quick")[name] | {"output_dir": str(folder)}
     target = folder / source.name
-    papermill.execute_notebook(
+    notebook = papermill.execute_notebook(
         str(source), str(target), parameters, prepare_only=True, progress_bar=False
     )
     if until:
-        notebook = nbformat.read(target, as_version=4)
         last = next(i for i, cell in enumerate(notebook.cells) if until in cell.source)
         notebook.cells = notebook.cells[: last + 1]
         nbformat.write(notebook, target)
