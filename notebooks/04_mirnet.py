@@ -936,6 +936,8 @@ Markdown(results.table(rivals_lol))
 reached = {name: record["summary"]["psnr"]["mean"] for name, record in rivals_lol.items()}
 points = {name: (rivals_lol[name]["seconds"], dB) for name, dB in reached.items()}
 plotting.cost_chart(points, "seconds for a photo of 600×400", "PSNR on LOL's val pairs (dB)")
+
+# %%
 points = {name: (rivals_lol[name]["parameters"], dB) for name, dB in reached.items()}
 plotting.cost_chart(points, "parameters", "PSNR on LOL's val pairs (dB)")
 

@@ -406,6 +406,8 @@ plotting.show_images(brightened)
 position = np.arange(360)
 rows = {name: photo[30, :, 1] for name, photo in brightened.items()}
 plotting.plot_curves(position, rows, "column", "green, enhanced", diagonal=False)
+
+# %%
 plotting.histograms(brightened, bins=128)
 
 # %% [markdown]
@@ -502,6 +504,8 @@ Markdown("\n".join(lines))
 # %%
 points = {r["method"]: (r["milliseconds"], r["parity"]["psnr"]) for r in records}
 plotting.cost_chart(points, "milliseconds for 384×256 pixels", "PSNR against Keras (dB)")
+
+# %%
 points = {r["method"]: (r["parity"]["bytes"] / 1e6, r["parity"]["psnr"]) for r in records}
 plotting.cost_chart(points, "MB", "PSNR against Keras (dB)")
 
@@ -561,6 +565,8 @@ for name, result in shown.items():
     same = "" if name == "float" else f", {psnr(result, shown['float']):.1f} dB against float"
     print(f"{name:18} {len(np.unique(result[..., 1])):5} levels of green{same}")
 plotting.show_images(shown)
+
+# %%
 rows = {name: result[30, :180, 1] for name, result in shown.items()}
 plotting.plot_curves(position[:180], rows, "column", "green, enhanced", diagonal=False)
 
