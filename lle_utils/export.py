@@ -181,7 +181,7 @@ def _write(enhancer: Enhancer, target: str, path: Path) -> None:
     if target == "int8":
         _write_int8(enhancer.model, multiple, path)
         return
-    model, side = _portable(enhancer.model), multiple * -(-96 // multiple)
+    model, side = _portable(enhancer.model, target), multiple * -(-96 // multiple)
     model.predict_on_batch(np.zeros((1, side, side, 3), np.float32))  # ONNX wants it called once
     if target == "openvino":
         openvino, folder = _import_openvino(), path.with_name("saved_model")
@@ -195,19 +195,24 @@ def _write(enhancer: Enhancer, target: str, path: Path) -> None:
         model.export(str(path), format=formats.get(target, target), verbose=False)
 
 
-def _portable(model: Any) -> Any:
-    """Return a network without the layers that other runtimes compute inexactly or not at all."""
+def _portable(model: Any, target: str) -> Any:
+    """Return a network without the layers that runtimes compute inexactly, slowly or not at all."""
     import keras
 
-    from lle_utils.layers import RowwiseNormalization, UpsampleNearest
+    from lle_utils import layers
     from lle_utils.tiles import normalizes_channels
 
     def counterpart(layer: Any) -> Any:
         if normalizes_channels(layer):
-            return RowwiseNormalization(layer)
+            return layers.RowwiseNormalization(layer)
+        if isinstance(layer, layers.ScalarPReLU):
+            return layers.FixedPReLU(layer)
+        # LiteRT lacks this operation with such padding, and tf2onnx forgets the padding.
+        if isinstance(layer, layers.ConvTranspose2x) and target == "openvino":
+            return layers.PlainConvTranspose2x(layer)
         repeats = isinstance(layer, keras.layers.UpSampling2D) and layer.interpolation == "nearest"
         if repeats and layer.size[0] == layer.size[1]:
-            return UpsampleNearest(layer.size[0])
+            return layers.UpsampleNearest(layer.size[0])
         return layer
 
     return keras.models.clone_model(model, clone_function=counterpart)

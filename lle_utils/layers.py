@@ -330,6 +330,52 @@ class GivenNormalization(keras.layers.Layer):
         return input_shape
 
 
+class FixedPReLU(keras.layers.Layer):
+    """A `ScalarPReLU` that learns no more: one operation, which runtimes join to a convolution.
+
+    Args:
+        layer: The `ScalarPReLU` whose slope is used.
+
+    Input and output have the same shape, whatever it is. Never saved.
+    """
+
+    def __init__(self, layer: ScalarPReLU, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.slope = float(ops.convert_to_numpy(layer.slope))
+
+    def call(self, inputs: Any) -> Any:
+        """Return ``max(x, 0) + slope * min(x, 0)``."""
+        return ops.leaky_relu(inputs, self.slope)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """Return the shape of the input."""
+        return input_shape
+
+
+class PlainConvTranspose2x(keras.layers.Layer):
+    """A `ConvTranspose2x` as one operation of TensorFlow: slower there, quicker in OpenVINO.
+
+    Args:
+        layer: The `ConvTranspose2x` whose kernel is used.
+
+    Input ``(N, H, W, C)``; output ``(N, 2*H, 2*W, filters)``. Never saved.
+    """
+
+    def __init__(self, layer: ConvTranspose2x, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.kernel = ops.convert_to_numpy(layer.kernel)
+        self.compute_output_shape = layer.compute_output_shape
+
+    def call(self, inputs: Any) -> Any:
+        """Convolve ``inputs`` (N, H, W, C)."""
+        import tensorflow as tf  # Keras offers no such padding
+
+        batch, height, width, _ = tf.unstack(tf.shape(inputs))
+        shape = [batch, 2 * height, 2 * width, self.kernel.shape[2]]
+        padding = [[0, 0], [1, 0], [1, 0], [0, 0]]
+        return tf.nn.conv2d_transpose(inputs, self.kernel, shape, 2, padding)
+
+
 class RowwiseNormalization(keras.layers.Layer):
     """Normalise channels over each photo, with means taken over rows first and then over them.
 

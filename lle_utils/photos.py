@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from lle_utils.files import atomic_path
-from lle_utils.images import SUFFIXES, ImageError, decode_uint8
+from lle_utils.images import PNG_LEVEL, SUFFIXES, ImageError, decode_uint8
 
 HEIF_SUFFIXES = (".heic", ".heif")
 RAW_SUFFIXES = (".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".pef", ".raf", ".rw2", ".srw")
@@ -104,7 +104,7 @@ def write_photo(path: str | os.PathLike, photo: Photo, quality: int = 95) -> Pat
         if pixels.dtype == np.uint8:
             if suffix in HEIF_SUFFIXES:
                 _register_heif()
-            options = {"quality": quality, "icc_profile": photo.icc}
+            options = {"quality": quality, "icc_profile": photo.icc, "compress_level": PNG_LEVEL}
             if photo.exif:
                 options["exif"] = photo.exif
             Image.fromarray(pixels).save(temporary, **options)
@@ -242,7 +242,7 @@ def _encode_deep_png(pixels: np.ndarray, photo: Photo) -> bytes:
         chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(photo.icc)))
     if photo.exif:
         chunks.append((b"eXIf", photo.exif.removeprefix(b"Exif\0\0")))
-    chunks += [(b"IDAT", zlib.compress(filtered, 4)), (b"IEND", b"")]
+    chunks += [(b"IDAT", zlib.compress(filtered, PNG_LEVEL)), (b"IEND", b"")]
     parts = [PNG_SIGNATURE]
     for kind, body in chunks:
         parts += [struct.pack(">I", len(body)), kind, body]

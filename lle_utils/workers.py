@@ -183,9 +183,12 @@ def _load(methods: dict, name: str):
 def _encode(image: np.ndarray, kind: str, profile: bytes | None) -> bytes:
     from PIL import Image
 
+    from lle_utils.images import PNG_LEVEL
+
     file = BytesIO()
     options = {"icc_profile": profile} if profile else {}
-    Image.fromarray(image).save(file, kind.upper(), quality=QUALITY, **options)
+    options |= {"quality": QUALITY, "compress_level": PNG_LEVEL}
+    Image.fromarray(image).save(file, kind.upper(), **options)
     return file.getvalue()
 
 

@@ -34,6 +34,15 @@ def test_a_float_export_gives_what_keras_gives_at_any_size(tmp_path, name, targe
     assert np.abs(again - enhancer.enhance(low)).max() <= TOLERANCE
 
 
+@pytest.mark.parametrize("target", ["openvino", "saved_model"])
+def test_mirnet_is_exported_with_layers_that_the_runtime_knows(tmp_path, target):
+    enhancer = load_enhancer("mirnet")
+    path, measured = export(enhancer, target, tmp_path)
+    low = synthetic.synthetic_pairs(1, (75, 110), 3).low[0] / np.float32(255)
+    again = Enhancer(Exported(path), enhancer.card).enhance(low)
+    assert max(np.abs(again - enhancer.enhance(low)).max(), measured["difference"]) <= TOLERANCE / 5
+
+
 @pytest.mark.parametrize("target", ["onnx", "openvino", "litert", "saved_model"])
 def test_normalisation_over_a_large_photo_keeps_its_digits(tmp_path, target):
     enhancer = load_enhancer("resnet_gan")

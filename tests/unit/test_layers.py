@@ -4,7 +4,13 @@ import keras
 import numpy as np
 import pytest
 
-from lle_utils.layers import BlurPool, ConvTranspose2x, ScalarPReLU, UpsampleBilinear
+from lle_utils.layers import (
+    BlurPool,
+    ConvTranspose2x,
+    FixedPReLU,
+    ScalarPReLU,
+    UpsampleBilinear,
+)
 
 
 def test_a_constant_stays_constant_and_a_ramp_a_ramp():
@@ -72,6 +78,15 @@ def test_scalar_prelu_learns_any_slope():
     x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
     model.fit(x, np.where(x > 0, x, 3 * x), epochs=40, verbose=0)
     assert float(model.layers[0].slope) == pytest.approx(3, abs=1e-3)
+
+
+@pytest.mark.parametrize("slope", [-0.2, 0.1, 3.0])
+def test_scalar_prelu_can_be_fixed(slope):
+    layer = ScalarPReLU(slope)
+    x = np.linspace(-1, 1, 24, dtype="float32").reshape(1, 2, 3, 4)
+    bent = keras.ops.convert_to_numpy(layer(x))
+    fixed = keras.ops.convert_to_numpy(FixedPReLU(layer)(x))
+    np.testing.assert_allclose(fixed, bent, atol=1e-6)
 
 
 def test_transposed_convolution_is_that_of_keras_cropped_at_top_and_left():
