@@ -14,7 +14,7 @@ import numpy as np
 
 from lle_utils.files import photo_dir
 from lle_utils.images import pad_to_multiple
-from lle_utils.inference import Enhancer
+from lle_utils.inference import SMALL, Enhancer
 
 SUFFIX = {
     "onnx": ".onnx",
@@ -26,6 +26,7 @@ SUFFIX = {
 TARGETS = tuple(SUFFIX)
 OPENVINO = "network.xml"  # in the folder of an OpenVINO export, its weights beside it
 NETWORK, CURVES = "network.tflite", "curves.tflite"  # the two parts of an int8 export
+SIZES = 4  # of small photos for which OpenVINO keeps a network
 PHOTOS, CALIBRATION = 5, 16  # photos to compare on, and to calibrate on
 TOLERANCE = 1e-4  # largest difference of a float export
 LOSS = 0.1  # dB of PSNR that int8 may cost
@@ -267,8 +268,20 @@ def _onnx(path: Path):
 
 def _openvino(path: Path, exact: bool):
     options = {"INFERENCE_PRECISION_HINT": "f32"} if exact else {}
-    network = _import_openvino().Core().compile_model(str(path), "CPU", options)
-    return lambda low: network({0: low})[0].copy()
+    core = _import_openvino().Core()
+    network = core.read_model(str(path))
+
+    networks: dict = {}  # by size: one for any size joins fewer operations and is slower
+
+    def run(low: np.ndarray) -> np.ndarray:
+        if low.shape not in networks:
+            if len(networks) == SIZES or low.shape[1] * low.shape[2] > SMALL:
+                networks.clear()  # each holds its features
+            network.reshape(low.shape)
+            networks[low.shape] = core.compile_model(network, "CPU", options)
+        return networks[low.shape]({0: low})[0].copy()
+
+    return run
 
 
 def _import_openvino():

@@ -34,6 +34,17 @@ def test_a_float_export_gives_what_keras_gives_at_any_size(tmp_path, name, targe
     assert np.abs(again - enhancer.enhance(low)).max() <= TOLERANCE
 
 
+def test_openvino_takes_photos_of_many_sizes_in_any_order(tmp_path):
+    enhancer = load_enhancer("zero_dce_pp")
+    exported = Exported(export(enhancer, "openvino", tmp_path)[0])
+    rng = np.random.default_rng(0)
+    sides = [(60, 84), (84, 60), (600, 504), (60, 84), (36, 36), (96, 36), (36, 96), (84, 60)]
+    for side in sides:  # one is large, and there are more than networks are kept
+        low = rng.random((1, *side, 3), np.float32)
+        expected = enhancer.model.predict_on_batch(low)
+        assert np.abs(exported.predict_on_batch(low) - expected).max() <= TOLERANCE
+
+
 @pytest.mark.parametrize("target", ["openvino", "saved_model"])
 def test_mirnet_is_exported_with_layers_that_the_runtime_knows(tmp_path, target):
     enhancer = load_enhancer("mirnet")
