@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -415,6 +416,8 @@ def _serve(options) -> None:
         ) from error
 
     limits = Limits(options.megabytes, options.megapixels, options.seconds, options.waiting)
+    # The first process of a container ends by no signal that it does not handle.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     print(f"http://{options.host}:{options.port}", flush=True)
     serve(options.host, options.port, limits)
 

@@ -48,10 +48,11 @@ def running_server(*options: str) -> Iterator[tuple[str, psutil.Process]]:
             _wait(server, address, log)
             yield address, psutil.Process(server.pid)
         finally:
-            for child in psutil.Process(server.pid).children(recursive=True):
-                child.kill()
-            server.kill()
-            server.wait()
+            if server.poll() is None:
+                for child in psutil.Process(server.pid).children(recursive=True):
+                    child.kill()
+                server.kill()
+                server.wait()
 
 
 def _wait(server: subprocess.Popen, address: str, log) -> None:

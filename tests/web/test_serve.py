@@ -5,6 +5,7 @@ import struct
 import zlib
 
 import numpy as np
+import psutil
 import pytest
 import requests
 from driving import CHROMIUM, chromium
@@ -190,6 +191,15 @@ def test_what_takes_too_long_is_ended_and_the_next_photo_succeeds(low):
         assert worker.run(small).startswith(b"\x89PNG")
     finally:
         worker.close()
+
+
+def test_asked_to_stop_it_ends_with_its_worker():
+    with load.running_server() as (_, process):
+        children = process.children(recursive=True)
+        assert children
+        process.terminate()
+        assert process.wait(10) == 0
+        assert psutil.wait_procs(children, 5)[1] == []
 
 
 def test_fifty_clients_get_photos_or_busy_and_nothing_else(server):
