@@ -133,6 +133,17 @@ def test_the_record_of_the_rivals_was_measured_alike():
     assert all(len(r["images"]) == 40 and r["seconds"] > 0 for r in rivals.values())
 
 
+def test_other_seeds_of_the_shipped_network_pass_its_bar_too():
+    seeds = results.load_records("mirnet_seeds")
+    assert [record["training"]["seed"] for record in seeds.values()] == list(range(len(seeds)))
+    assert len(seeds) >= 2
+    shipped = results.load_records("lol_val")["mirnet"]["summary"]
+    for metric, bar in {"psnr": 22.5, "ssim": 0.83}.items():
+        reached = [record["summary"][metric]["mean"] for record in seeds.values()]
+        assert min(reached) >= bar
+        assert reached[0] == pytest.approx(shipped[metric]["mean"], abs=1e-3)
+
+
 def test_a_last_convolution_of_zeros_gives_the_input_back(notebook):
     network = notebook.mirnet(8, 1, 1)
     network.weights[-1].assign(np.zeros(network.weights[-1].shape))
