@@ -270,7 +270,6 @@ def _openvino(path: Path, exact: bool):
     options = {"INFERENCE_PRECISION_HINT": "f32"} if exact else {}
     core = _import_openvino().Core()
     network = core.read_model(str(path))
-
     networks: dict = {}  # by size: one for any size joins fewer operations and is slower
 
     def run(low: np.ndarray) -> np.ndarray:

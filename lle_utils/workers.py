@@ -186,8 +186,7 @@ def _encode(image: np.ndarray, kind: str, profile: bytes | None) -> bytes:
     from lle_utils.images import PNG_LEVEL
 
     file = BytesIO()
-    options = {"icc_profile": profile} if profile else {}
-    options |= {"quality": QUALITY, "compress_level": PNG_LEVEL}
+    options = {"quality": QUALITY, "icc_profile": profile, "compress_level": PNG_LEVEL}
     Image.fromarray(image).save(file, kind.upper(), **options)
     return file.getvalue()
 

@@ -135,8 +135,7 @@ def test_the_record_of_the_rivals_was_measured_alike():
 
 def test_other_seeds_of_the_shipped_network_pass_its_bar_too():
     seeds = results.load_records("mirnet_seeds")
-    assert [record["training"]["seed"] for record in seeds.values()] == list(range(len(seeds)))
-    assert len(seeds) >= 2
+    assert [record["training"]["seed"] for record in seeds.values()] == [0, 1, 2]
     shipped = results.load_records("lol_val")["mirnet"]["summary"]
     for metric, bar in {"psnr": 22.5, "ssim": 0.83}.items():
         reached = [record["summary"][metric]["mean"] for record in seeds.values()]
