@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from lle_utils import __version__
 from lle_utils.baselines import BASELINES
 from lle_utils.files import data_dir, sha256
 from lle_utils.images import as_float
@@ -133,8 +134,8 @@ class OpenVinoEnhancer(Enhancer):
 def load_openvino(name: str, exact: bool = True) -> OpenVinoEnhancer:
     """Load a shipped enhancer for OpenVINO; the first time it is converted, compared and kept.
 
-    What is kept lies under ``$XDG_CACHE_HOME/lle`` (``~/.cache/lle``), by the checksum of the
-    enhancer's weights.
+    What is kept lies under ``$XDG_CACHE_HOME/lle`` (``~/.cache/lle``), by the version of the
+    package and the checksum of the enhancer's weights.
 
     Args:
         name: The name of a shipped enhancer.
@@ -190,4 +191,4 @@ def _converted(name: str) -> Path:
     if not model.is_file():
         raise FileNotFoundError(f"{name!r} is not shipped; only shipped enhancers run in OpenVINO.")
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "lle" / sha256(model)[:16] / f"{name}_openvino"
+    return Path(cache) / "lle" / __version__ / sha256(model)[:16] / f"{name}_openvino"
