@@ -283,6 +283,26 @@ class FadeIn(keras.layers.Layer):
         return {**super().get_config(), "full": self.full}
 
 
+class MeanAndVariance(keras.layers.Layer):
+    """Measure each channel over each photo, as global pooling and instance normalisation do.
+
+    A layer, and no operations: these would be named by Keras, now and then as one that a loaded
+    network brought along, and names must differ.
+
+    Input ``(N, H, W, C)``; outputs two of ``(N, 1, 1, C)``. Never saved.
+    """
+
+    def call(self, inputs: Any) -> tuple:
+        """Return mean and variance."""
+        mean = ops.mean(inputs, axis=(1, 2), keepdims=True)
+        return mean, ops.mean(ops.square(inputs - mean), axis=(1, 2), keepdims=True)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """Return ``(N, 1, 1, C)``, twice."""
+        shape = (input_shape[0], 1, 1, input_shape[-1])
+        return shape, shape
+
+
 class GivenMean(keras.layers.Layer):
     """Take the place of global average pooling with a mean that is known beforehand.
 

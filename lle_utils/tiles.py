@@ -232,7 +232,7 @@ def with_fixed_statistics(model: Any, reduced: np.ndarray) -> Any:
     """
     import keras
 
-    from lle_utils.layers import GivenMean, GivenNormalization
+    from lle_utils.layers import GivenMean, GivenNormalization, MeanAndVariance
     from lle_utils.training import compile_options
 
     def is_global(layer: Any) -> bool:
@@ -252,11 +252,7 @@ def with_fixed_statistics(model: Any, reduced: np.ndarray) -> Any:
         return layer
 
     watched = keras.models.clone_model(model, clone_function=keep, call_function=watch)
-    statistics = []
-    for maps in seen:
-        mean = keras.ops.mean(maps, axis=(1, 2), keepdims=True)
-        square = keras.ops.mean(keras.ops.square(maps - mean), axis=(1, 2), keepdims=True)
-        statistics += [mean, square]
+    statistics = [number for maps in seen for number in MeanAndVariance()(maps)]
     measure = keras.Model(watched.inputs, statistics)
     measure.compile(**compile_options())  # called directly it would keep every feature map
     measured = iter(measure.predict_on_batch(reduced[None]))

@@ -81,6 +81,19 @@ def test_statistics_of_the_whole_photo_make_tiles_exact(photo):
     assert np.abs(alone - whole[:40, :72]).max() > 0.01
 
 
+def test_names_of_a_loaded_network_do_not_get_in_the_way(photo):
+    keras.utils.clear_session()  # Keras counts the names that it gives to operations from 0 again
+    low = keras.Input((None, None, 3))
+    x = low * keras.ops.mean(low, axis=-1, keepdims=True)
+    model = keras.Model(low, x + layers.GlobalAveragePooling2D(keepdims=True)(x))
+    keras.utils.clear_session()
+    image = to_float(photo[:96, :160])
+    fixed = tiles.with_fixed_statistics(model, image)
+    whole = np.asarray(model(image[None]))[0]
+    part = np.asarray(fixed(image[None, :48, :80]))[0]
+    np.testing.assert_allclose(part, whole[:48, :80], atol=2e-5)
+
+
 def test_a_network_without_statistics_is_left_as_it_is():
     model = load_enhancer("zero_dce").model
     assert tiles.with_fixed_statistics(model, np.zeros((8, 8, 3), np.float32)) is model
