@@ -10,7 +10,6 @@ import math
 import time
 from collections import Counter
 from dataclasses import dataclass
-from importlib.metadata import version
 from importlib.resources import files
 from io import BytesIO
 
@@ -18,6 +17,7 @@ from flask import Flask, Response, abort, jsonify, request
 from PIL import Image
 from werkzeug.exceptions import HTTPException
 
+from lle_utils import __version__
 from lle_utils.baselines import BASELINES
 from lle_utils.files import data_dir
 from lle_utils.inference import list_enhancers, load_card
@@ -308,7 +308,7 @@ def openapi(limits: Limits, offered: list[dict]) -> dict:
     }
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Low-light image enhancement", "version": version("lle-utils")},
+        "info": {"title": "Low-light image enhancement", "version": __version__},
         "paths": {
             "/api/enhance": {"post": enhance},
             "/api/methods": _get("listMethods", "methods and limits", _object("methods", "limits")),

@@ -147,6 +147,8 @@ def test_the_record_of_the_crops_ends_with_the_shipped_network():
     sides = [record["training"]["stages"][-1][1] for record in crops]
     assert sides == [256, 224, 400]
     shipped = results.load_records("lol_val")["mirnet"]
+    seed_0 = results.load_records("mirnet_seeds")["seed 0"]["values"]  # the first row, too
+    assert all(crops[0]["values"][metric] == pytest.approx(seed_0[metric]) for metric in seed_0)
     for metric in ("psnr", "ssim", "psnr_gtmean"):
         first, longer, whole = (record["summary"][metric]["mean"] for record in crops)
         assert whole == pytest.approx(shipped["summary"][metric]["mean"], abs=1e-3)
