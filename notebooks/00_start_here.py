@@ -43,14 +43,15 @@ if "google.colab" in sys.modules:  # elsewhere the package is installed already
 #
 # You need no knowledge of machine learning and no graphics card; everything below runs on two
 # processor cores. The methods are explained in the notebooks that follow. The network used
-# here is Zero-DCE++ (Li, Guo and Loy, *Learning to Enhance Low-Light Image via Zero-Reference
-# Deep Curve Estimation*, TPAMI 2021), built step by step in `03_zero_dce`.
+# here is our own, lumen, built step by step in `12_lumen`.
 
 # %%
 from pathlib import Path
 
-from lle_utils import images, plotting, synthetic, widgets
-from lle_utils.inference import list_enhancers, load_enhancer
+import numpy as np
+
+from lle_utils import core, data, display
+from lle_utils.enhancers import list_enhancers, load_enhancer
 
 # %% [markdown]
 # The next cell holds everything there is to set. To use a photo from the disk, put its path
@@ -58,7 +59,7 @@ from lle_utils.inference import list_enhancers, load_enhancer
 
 # %% tags=["parameters"]
 photo = ""  # path of a photo; empty: the synthetic sample
-enhancer = "zero_dce_pp"
+enhancer = "lumen"
 seed = 0
 output_dir = ""  # where results go; empty: runs/00_start_here in the project
 
@@ -70,9 +71,9 @@ output_dir = ""  # where results go; empty: runs/00_start_here in the project
 # known, we can later see what the enhancer got right.
 
 # %%
-normal = images.to_float(synthetic.scenes()["astronaut"])
-camera = synthetic.Camera(exposure=0.06, illumination=0.5, photons=2000, read_noise=0.002)
-sample = synthetic.darken(normal, seed, camera)
+normal = core.to_float(data.sample_scenes()["astronaut"])
+camera = data.Camera(exposure=0.06, illumination=0.5, photons=2000, read_noise=0.002)
+sample = data.darken(normal, seed, camera)
 
 # %% [markdown]
 # Throughout these notebooks an image is an array of height × width × 3 (red, green, blue) with
@@ -80,7 +81,7 @@ sample = synthetic.darken(normal, seed, camera)
 # `load_image` and `save_image` convert.
 
 # %%
-low = images.load_image(photo) if photo else sample
+low = core.load_image(photo) if photo else sample
 print(f"shape {low.shape}, values {low.min():.3f} to {low.max():.3f}, mean {low.mean():.3f}")
 
 # %% [markdown]
@@ -96,13 +97,18 @@ enhanced = network.enhance(low)
 print(f"{enhancer}: {network.card['parameters']:,} parameters, mean now {enhanced.mean():.3f}")
 
 # %%
-plotting.before_after(low, enhanced)
+display.before_after(low, enhanced)
 
 # %% [markdown]
-# The network has never seen a well-lit version of any dark photo. It was trained on dark and
-# mixed exposures alone, to meet four plain wishes: a middling brightness, local contrast
-# kept, no colour cast, smooth changes from pixel to pixel.
-#
+# How bright shall it be? Nobody can know that from the dark photo, so this network is told. A
+# rule of thumb chose for you; `level`, the mean brightness of the result, lets you choose. The
+# network does the rest: it removes noise and mends colour.
+
+# %%
+levels = {f"level {level}": network.enhance(low, level) for level in (0.2, 0.35, 0.5)}
+display.show_images(levels)
+
+# %% [markdown]
 # ## What happened to the values
 #
 # A histogram shows which share of the pixels has which value. In a dark photo all of them
@@ -110,7 +116,7 @@ plotting.before_after(low, enhanced)
 # brightness, the lines are the three colours.
 
 # %%
-plotting.histograms({"low": low, "enhanced": enhanced})
+display.histograms({"low": low, "enhanced": enhanced})
 
 # %% [markdown]
 # ## Compare
@@ -135,7 +141,7 @@ preview = low[::step, ::step]
 # training.
 
 # %%
-from lle_utils.baselines import BASELINES
+from lle_utils.enhancers import BASELINES
 
 learnt = [enhancer, *(name for name in list_enhancers() if name != enhancer)]
 results = {name: load_enhancer(name).enhance(preview) for name in learnt}
@@ -143,7 +149,7 @@ for name in ("gamma", "auto_gamma", "clahe", "lime"):
     results[name] = BASELINES[name](preview)
 
 # %%
-plotting.show_images({"low": preview, **results})
+display.show_images({"low": preview, **results})
 
 # %% [markdown]
 # Look at three places: the darkest corner (is there detail, or coloured noise?), the
@@ -167,21 +173,21 @@ def blend(strength, method):
 
 # %%
 controls = {"strength": (0.0, 1.0, 0.05, 0.8), "method": list(results)}
-widgets.image_slider(blend, **controls)
+display.image_slider(blend, **controls)
 
 # %% [markdown]
 # A slider needs a running kernel. Whoever reads this page without one sees its starting
 # position here:
 
 # %%
-widgets.static(blend, **controls)
+display.static(blend, **controls)
 
 # %% [markdown]
 # A second slider wipes from the dark photo to the enhanced one: at the right edge you see
 # only the dark photo, at the left edge only the result.
 
 # %%
-widgets.wipe(preview, results[enhancer])
+display.wipe(preview, results[enhancer])
 
 # %% [markdown]
 # ## Your own photo
@@ -192,10 +198,10 @@ widgets.wipe(preview, results[enhancer])
 
 # %%
 def half_enhanced(image):
-    return plotting.wipe_image(image, network.enhance(image))
+    return display.wipe_image(image, network.enhance(image))
 
 
-widgets.upload_button(half_enhanced)
+display.upload_button(half_enhanced)
 
 # %% [markdown]
 # ## Keep the result
@@ -204,10 +210,10 @@ widgets.upload_button(half_enhanced)
 # no half-written picture behind. The suffix decides the format.
 
 # %%
-from lle_utils.files import project_root
+from lle_utils.core import project_root
 
 folder = Path(output_dir or project_root() / "runs" / "00_start_here")
-print(images.save_image(folder / "enhanced.png", enhanced))
+print(core.save_image(folder / "enhanced.png", enhanced))
 
 # %% [markdown]
 # The same from a terminal, without a notebook:
@@ -221,10 +227,10 @@ print(images.save_image(folder / "enhanced.png", enhanced))
 # To have a folder to try it on, we first take three more dark pictures.
 
 # %%
-for index, (name, picture) in enumerate(synthetic.scenes().items()):
+for index, (name, picture) in enumerate(data.sample_scenes().items()):
     if name in ("chelsea", "coffee", "rocket"):
-        dark = synthetic.darken(images.to_float(picture), seed + index, camera)
-        images.save_image(folder / "dark" / f"{name}.png", dark)
+        dark = data.darken(core.to_float(picture), seed + index, camera)
+        core.save_image(folder / "dark" / f"{name}.png", dark)
 
 # %% [markdown]
 # Then comes the loop that you would use for your own: read, enhance, save under the same name
@@ -234,49 +240,57 @@ for index, (name, picture) in enumerate(synthetic.scenes().items()):
 from lle_utils.data import list_photos
 
 for path in list_photos(folder / "dark"):
-    result = network.enhance(images.load_image(path))
-    images.save_image(folder / "bright" / path.name, result)
+    result = network.enhance(core.load_image(path))
+    core.save_image(folder / "bright" / path.name, result)
 
 # %%
-plotting.show_images({p.stem: images.load_image(p) for p in list_photos(folder / "bright")})
+display.show_images({p.stem: core.load_image(p) for p in list_photos(folder / "bright")})
 
 # %% [markdown]
 # ## What it cannot do
 #
-# **It does not remove noise.** Brightening multiplies the noise together with the picture. A
-# part of the sample, magnified, beside the original with good light:
+# **It cannot tell noise from fine detail.** Brightening multiplies the noise together with the
+# picture; what removes it takes some of the picture along. A part of the sample, magnified, beside
+# the original with good light:
 
 # %%
 bright_sample = network.enhance(sample)
 window = (slice(60, 180), slice(170, 320))
 crops = {"low": sample, "enhanced": bright_sample, "original": normal}
-plotting.show_images({name: image[window] for name, image in crops.items()})
+display.show_images({name: image[window] for name, image in crops.items()})
 
 # %% [markdown]
-# **Black stays black.** Where the camera counted nothing, nothing can be stretched. Each step
-# of Zero-DCE maps *x* to *x* + α·*x*·(1 − *x*), which is 0 for *x* = 0 whatever the network
-# chooses for α. We take the sample again with much less light and mark the values that are lost.
+# **What was not counted is not there.** Where the camera counted nothing, nothing can be
+# stretched; a network fills such places from their surroundings, smoothly and by guessing. We take
+# the sample again with much less light and mark the values that are lost.
 
 # %%
-darker = synthetic.Camera(exposure=0.006, photons=2000, read_noise=0.002)
-night = synthetic.darken(normal, seed, darker)
+darker = data.Camera(exposure=0.006, photons=2000, read_noise=0.002)
+night = data.darken(normal, seed, darker)
 bright_night = network.enhance(night)
 lost = night == 0
-print(f"{lost.mean():.0%} of the values are 0; enhanced, they reach {bright_night[lost].max():.3f}")
+error = np.abs(bright_night - normal)
+print(
+    f"{lost.mean():.0%} of the values are 0; their mean error is {error[lost].mean():.3f}, ", end=""
+)
+print(f"that of the others {error[~lost].mean():.3f}")
 
 # %%
-plotting.show_images(
+display.show_images(
     {"low": night, "enhanced": bright_night, "share of colours lost": lost.mean(axis=-1)}
 )
 
 # %% [markdown]
-# **A good photo gets worse.** The network was trained to bring pictures to a middling
-# brightness. It does not know that this one had it already.
+# **It does not know when it is not needed.** A well-exposed photo keeps its brightness, as the
+# rule never makes a photo darker than it is and rarely brighter than the middle. But the network
+# still looks for noise, and takes some texture for it. The other enhancers move the brightness as
+# well.
 
 # %%
-overdone = network.enhance(normal)
-print(f"mean {normal.mean():.3f} before, {overdone.mean():.3f} after")
-plotting.before_after(normal, overdone)
+good = {name: load_enhancer(name).enhance(normal) for name in (enhancer, "zero_dce")}
+for name, result in good.items():
+    print(f"{name:10} mean {normal.mean():.3f} before, {result.mean():.3f} after")
+display.show_images({"well exposed": normal, **good})
 
 # %% [markdown]
 # Two things often beat enhancing a finished photo. A camera's *raw* file holds more than the 256
@@ -285,22 +299,23 @@ plotting.before_after(normal, overdone)
 #
 # ## Exercises
 #
-# **1.** Enhance the result once more. Does it become better, or only brighter?
+# **1.** Enhance the result once more. What changes, if the brightness does not?
 #
 # The solution is in the collapsed cell; open it with a click.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 twice = network.enhance(results[enhancer])
-plotting.show_images({"once": results[enhancer], "twice": twice})
+display.show_images({"once": results[enhancer], "twice": twice})
 
 # %% [markdown]
 # **2.** Spare the bright parts: let the strength of the blend fall from 1 where the photo is
-# black to 0 where it is white, and compare on the well-lit picture.
+# black to 0 where it is white, and compare on the well-lit picture, enhanced by Zero-DCE.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 weight = 1 - normal.max(axis=-1, keepdims=True)
+overdone = good["zero_dce"]
 spared = normal + weight * (overdone - normal)
-plotting.show_images({"original": normal, "enhanced": overdone, "bright parts spared": spared})
+display.show_images({"original": normal, "enhanced": overdone, "bright parts spared": spared})
 
 # %% [markdown]
 # **3.** From which exposure on is the sample too dark to be saved? Try the shares 0.2, 0.05
@@ -309,17 +324,17 @@ plotting.show_images({"original": normal, "enhanced": overdone, "bright parts sp
 # %% tags=["solution"] jupyter={"source_hidden": true}
 shots = {}
 for exposure in (0.2, 0.05, 0.01):
-    shot = synthetic.Camera(exposure, photons=2000, read_noise=0.002)
-    shots[f"exposure {exposure}"] = network.enhance(synthetic.darken(normal, seed, shot))
-plotting.show_images(shots)
+    shot = data.Camera(exposure, photons=2000, read_noise=0.002)
+    shots[f"exposure {exposure}"] = network.enhance(data.darken(normal, seed, shot))
+display.show_images(shots)
 
 # %% [markdown]
 # ## What you have learnt
 #
-# One call brightens a photo of any size; a blend keeps the effect in bounds; a histogram
-# shows what moved. Noise, lost black and photos that were fine are where it fails, and a
-# simple gamma is often close. Next comes `01_data`: which photos such networks learn from, and
-# how to be sure of them.
+# One call brightens a photo of any size, to the level that you ask for; a blend keeps the effect in
+# bounds; a histogram shows what moved. Detail that drowned in noise, what was never counted, and
+# photos that were fine are where it fails. Next comes `01_data`: which photos such networks learn
+# from, and how to be sure of them.
 
 # %%
 from importlib.metadata import version

@@ -50,14 +50,15 @@ if "google.colab" in sys.modules:  # elsewhere the package is installed already
 # Egiazarian, *Practical Poissonian-Gaussian Noise Modeling* (IEEE TIP 2008), for the noise.
 
 # %%
+from functools import partial
 from pathlib import Path
 from timeit import timeit
 
 import numpy as np
 from IPython.display import Markdown
 
-from lle_utils import data, images, plotting, synthetic, widgets
-from lle_utils.files import project_root
+from lle_utils import core, data, display
+from lle_utils.core import project_root
 
 # %% [markdown]
 # Leave `source` at `"synthetic"` for the offline sample, or set it to `"lol"` for real pairs,
@@ -79,7 +80,7 @@ folder = Path(output_dir or project_root() / "runs" / "01_data")
 # mirrors, sizes and licences. None of the photos belongs to the project, so none is shipped.
 
 # %%
-from lle_utils.registry import load_registry
+from lle_utils.data import load_registry
 
 rows = ["| name | title | images | licence as published |", "|---|---|---|---|"]
 for item in load_registry().values():
@@ -102,9 +103,9 @@ def lol_pairs():
     try:
         return data.lol_pairs("train")
     except FileNotFoundError:
-        from lle_utils.download import download
+        from lle_utils.data import download_dataset
 
-        download("lol_v1")
+        download_dataset("lol_v1")
         return data.lol_pairs("train")
 
 
@@ -114,17 +115,17 @@ def lol_pairs():
 
 
 # %%
-def sample_pairs(root):
-    sample = synthetic.synthetic_pairs(count, size=(160, 240), seed=seed)
+def sample_pairs(root, count, seed):
+    sample = data.synthetic_pairs(count, size=(160, 240), seed=seed)
     for name, low, normal in zip(sample.names, sample.low, sample.normal, strict=True):
-        images.save_image(root / "low" / f"{name}.png", low)
-        images.save_image(root / "normal" / f"{name}.png", normal)
+        core.save_image(root / "low" / f"{name}.png", low)
+        core.save_image(root / "normal" / f"{name}.png", normal)
     return data.find_pairs(root / "low", root / "normal")
 
 
 # %%
 sample = folder / f"sample-{seed}-{count}"
-pairs = lol_pairs()[:count] if source == "lol" else sample_pairs(sample)
+pairs = lol_pairs()[:count] if source == "lol" else sample_pairs(sample, count, seed)
 print(f"{len(pairs)} pairs, from {pairs[0].name} to {pairs[-1].name}")
 
 # %% [markdown]
@@ -132,15 +133,15 @@ print(f"{len(pairs)} pairs, from {pairs[0].name} to {pairs[-1].name}")
 # intended; the means tell how dark the dark side is.
 
 # %%
-low, normal = images.load_image(pairs[0].low), images.load_image(pairs[0].normal)
+low, normal = core.load_image(pairs[0].low), core.load_image(pairs[0].normal)
 for name, image in {"low": low, "normal": normal}.items():
     print(f"{name:6} {image.shape} {image.min():.3f} to {image.max():.3f}, mean {image.mean():.3f}")
 
 # %%
 shown = pairs[:: -(-len(pairs) // 3)]  # three, spread over the list
-plotting.pair_grid(
-    [images.load_image(pair.low) for pair in shown],
-    [images.load_image(pair.normal) for pair in shown],
+display.pair_grid(
+    [core.load_image(pair.low) for pair in shown],
+    [core.load_image(pair.normal) for pair in shown],
     titles=[pair.name for pair in shown],
 )
 
@@ -161,9 +162,9 @@ plotting.pair_grid(
 # apart from a short straight piece near black. What the lens does, it does to *l*.
 
 # %%
-picture = images.to_float(synthetic.scenes()["coffee"])
-light = synthetic.srgb_to_linear(picture)
-plotting.show_images({"values in the file": picture, "light, shown without encoding": light})
+picture = core.to_float(data.sample_scenes()["coffee"])
+light = core.srgb_to_linear(picture)
+display.show_images({"values in the file": picture, "light, shown without encoding": light})
 
 # %% [markdown]
 # ### 2. Exposure, and light that falls off
@@ -172,17 +173,17 @@ plotting.show_images({"values in the file": picture, "light, shown without encod
 # makes some places darker still.
 
 # %%
-camera = synthetic.Camera(
+camera = data.Camera(
     exposure=0.1, illumination=0.4, white_balance=(1.1, 1, 0.9), photons=1000, read_noise=0.004
 )
 exposed = camera.exposure * light
-plotting.show_images({"before": picture, "exposed": synthetic.linear_to_srgb(exposed)})
+display.show_images({"before": picture, "exposed": core.linear_to_srgb(exposed)})
 
 # %%
 rng = np.random.default_rng(seed)
-falloff = synthetic.illumination_map(light.shape[:2], camera.illumination, rng)
+falloff = data.illumination_map(light.shape[:2], camera.illumination, rng)
 dim = camera.exposure * falloff[..., None] * light
-plotting.show_images({"map of light": falloff, "dim": synthetic.linear_to_srgb(dim)})
+display.show_images({"map of light": falloff, "dim": core.linear_to_srgb(dim)})
 
 # %% [markdown]
 # ### 3. White balance
@@ -194,7 +195,7 @@ plotting.show_images({"map of light": falloff, "dim": synthetic.linear_to_srgb(d
 # %%
 cast = dim * camera.white_balance
 bright = {"dim": dim / camera.exposure, "with a cast": np.clip(cast / camera.exposure, 0, 1)}
-plotting.show_images({name: synthetic.linear_to_srgb(each) for name, each in bright.items()})
+display.show_images({name: core.linear_to_srgb(each) for name, each in bright.items()})
 
 # %% [markdown]
 # ### 4. Noise
@@ -208,12 +209,12 @@ plotting.show_images({name: synthetic.linear_to_srgb(each) for name, each in bri
 # What falls below zero or above one is cut off, as in the sensor.
 
 # %%
-noisy = np.clip(synthetic.add_noise(cast, camera.photons, camera.read_noise, rng), 0, 1)
+noisy = np.clip(data.add_noise(cast, camera.photons, camera.read_noise, rng), 0, 1)
 window = (slice(120, 240), slice(200, 380))
-plotting.show_images(
+display.show_images(
     {
-        "without noise": synthetic.linear_to_srgb(cast[window]),
-        "with noise": synthetic.linear_to_srgb(noisy[window]),
+        "without noise": core.linear_to_srgb(cast[window]),
+        "with noise": core.linear_to_srgb(noisy[window]),
     }
 )
 
@@ -225,9 +226,9 @@ plotting.show_images(
 # from such files is lower than it should be.
 
 # %%
-stored = images.to_uint8(synthetic.linear_to_srgb(noisy))
-cut = (255 * synthetic.linear_to_srgb(noisy)).astype(np.uint8)
-print(f"levels in use: {np.unique(stored).size} of {np.unique(images.to_uint8(picture)).size}")
+stored = core.to_uint8(core.linear_to_srgb(noisy))
+cut = (255 * core.linear_to_srgb(noisy)).astype(np.uint8)
+print(f"levels in use: {np.unique(stored).size} of {np.unique(core.to_uint8(picture)).size}")
 print(f"mean level rounded {stored.mean():.2f}, cut off {cut.mean():.2f}")
 
 # %% [markdown]
@@ -235,9 +236,9 @@ print(f"mean level rounded {stored.mean():.2f}, cut off {cut.mean():.2f}")
 # pixel by pixel.
 
 # %%
-dark = synthetic.darken(picture, seed, camera)
-print("equal to the steps above:", np.array_equal(images.to_uint8(dark), stored))
-plotting.show_images({"well lit": picture, "dark": dark})
+dark = data.darken(picture, seed, camera)
+print("equal to the steps above:", np.array_equal(core.to_uint8(dark), stored))
+display.show_images({"well lit": picture, "dark": dark})
 
 # %% [markdown]
 # ## How much noise?
@@ -253,14 +254,14 @@ plotting.show_images({"well lit": picture, "dark": dark})
 # %%
 exposures = np.geomspace(0.01, 1, 12)
 grey = np.full((200, 200), 0.18)  # the light of middle grey
-shots = [synthetic.add_noise(k * grey, camera.photons, camera.read_noise, seed) for k in exposures]
+shots = [data.add_noise(k * grey, camera.photons, camera.read_noise, seed) for k in exposures]
 measured = np.array([shot.mean() / shot.std() for shot in shots])
 
 # %%
 signal = 0.18 * exposures
 predicted = signal / np.sqrt(signal / camera.photons + camera.read_noise**2)
 curves = {"measured": measured, "predicted": predicted}
-plotting.plot_curves(exposures, curves, "exposure", "signal / noise", diagonal=False)
+display.plot_curves(exposures, curves, "exposure", "signal / noise", diagonal=False)
 
 # %% [markdown]
 # With much light the curve follows a square root, the law of counting: a quarter of the light
@@ -273,10 +274,10 @@ plotting.plot_curves(exposures, curves, "exposure", "signal / noise", diagonal=F
 # %%
 restored = {}
 for exposure in (0.3, 0.1, 0.02):
-    even = synthetic.Camera(exposure, photons=camera.photons, read_noise=camera.read_noise)
-    shot = synthetic.srgb_to_linear(synthetic.darken(picture, seed, even))
-    restored[f"exposure {exposure}"] = synthetic.linear_to_srgb(np.clip(shot / exposure, 0, 1))
-plotting.show_images({name: image[window] for name, image in restored.items()})
+    even = data.Camera(exposure, photons=camera.photons, read_noise=camera.read_noise)
+    shot = core.srgb_to_linear(data.darken(picture, seed, even))
+    restored[f"exposure {exposure}"] = core.linear_to_srgb(np.clip(shot / exposure, 0, 1))
+display.show_images({name: image[window] for name, image in restored.items()})
 
 # %% [markdown]
 # ## Move the exposure
@@ -286,20 +287,21 @@ plotting.show_images({name: image[window] for name, image in restored.items()})
 
 
 # %%
-def shoot(exposure, photons):
-    chosen = synthetic.Camera(exposure, photons=photons, read_noise=camera.read_noise)
-    return synthetic.darken(picture, seed, chosen)
+def shoot(exposure, photons, seed):
+    chosen = data.Camera(exposure, photons=photons, read_noise=camera.read_noise)
+    return data.darken(picture, seed, chosen)
 
 
 # %%
 controls = {"exposure": (0.01, 1.0, 0.01, 0.1), "photons": (200, 4000, 100, 1000)}
-widgets.image_slider(shoot, **controls)
+photograph = partial(shoot, seed=seed)
+display.image_slider(photograph, **controls)
 
 # %% [markdown]
 # For readers without a running kernel, its starting position:
 
 # %%
-widgets.static(shoot, **controls)
+display.static(photograph, **controls)
 
 # %% [markdown]
 # ## Pair by name
@@ -322,7 +324,7 @@ print(f"paired by position in an unsorted listing: {wrong} of {len(pairs)} wrong
 # %%
 broken = folder / "broken"
 for name in ("low/1.png", "low/2.png", "normal/1.png"):
-    images.save_image(broken / name, low)
+    core.save_image(broken / name, low)
 try:
     data.find_pairs(broken / "low", broken / "normal")
 except data.PairError as error:
@@ -336,14 +338,14 @@ except data.PairError as error:
 # moved by five rows and three columns.
 
 # %%
-moved = np.roll(images.read_uint8(pairs[2].low), (5, -3), axis=(0, 1))
+moved = np.roll(core.read_uint8(pairs[2].low), (5, -3), axis=(0, 1))
 planted = [
     data.Pair("swapped", pairs[0].low, pairs[-1].normal),
-    data.Pair("moved", images.save_image(folder / "moved.png", moved), pairs[2].normal),
+    data.Pair("moved", core.save_image(folder / "moved.png", moved), pairs[2].normal),
 ]
-plotting.pair_grid(
-    [images.load_image(pair.low) for pair in planted],
-    [images.load_image(pair.normal) for pair in planted],
+display.pair_grid(
+    [core.load_image(pair.low) for pair in planted],
+    [core.load_image(pair.normal) for pair in planted],
     titles=[pair.name for pair in planted],
 )
 
@@ -370,7 +372,7 @@ print(f"flagged: {', '.join(flagged)}; {len(audit) - len(flagged)} pairs pass")
 doubtful = min(range(len(pairs)), key=lambda number: audit[number]["ssim"])
 pair = pairs[doubtful]
 print(f"{pair.name}: similarity {audit[doubtful]['ssim']:.2f}, flags {audit[doubtful]['flags']}")
-plotting.pair_grid([images.load_image(pair.low)], [images.load_image(pair.normal)])
+display.pair_grid([core.load_image(pair.low)], [core.load_image(pair.normal)])
 
 # %% [markdown]
 # How much would a shift matter? Take a photo and the same photo moved: not one pixel of noise
@@ -432,7 +434,7 @@ rows = []
 for label, split in {"photo by photo": by_photo, "scene by scene": by_scene}.items():
     shares = [leaked(*split(seed + draw)) for draw in range(100)]
     rows.append((label, np.mean(shares), *np.percentile(shares, [5, 95])))
-plotting.interval_plot(rows, "share of held-out photos whose scene is trained on")
+display.interval_plot(rows, "share of held-out photos whose scene is trained on")
 
 # %% [markdown]
 # The official test has the same weakness. Its scores are comparable between papers, because all
@@ -476,7 +478,7 @@ print(f"found the partner of {len(partners)} of {len(pairs)}")
 # float32, and keys that say what they hold: `low`, `normal`, `name`, `split`, `meta`.
 
 # %%
-from lle_utils.packs import open_pack, pack_pairs
+from lle_utils.data import open_pack, pack_pairs
 
 scene = {p.name: p.name.split("-")[0] for p in pairs} if source == "synthetic" else scenes
 parts = data.split_by_scene([p.name for p in pairs], scene, {"train": 0.8, "val": 0.2}, seed)
@@ -497,7 +499,7 @@ print("meta:", ", ".join(pack.meta))
 # The time for one batch, from the files and from the pack:
 
 # %%
-from_files = timeit(lambda: np.stack([images.read_uint8(p.low) for p in pairs[:8]]), number=10)
+from_files = timeit(lambda: np.stack([core.read_uint8(p.low) for p in pairs[:8]]), number=10)
 from_pack = timeit(lambda: np.array(pack.low[:8]), number=10)
 print(f"files {100 * from_files:.1f} ms, pack {100 * from_pack:.2f} ms")
 
@@ -509,11 +511,11 @@ print(f"files {100 * from_files:.1f} ms, pack {100 * from_pack:.2f} ms")
 # interrupted goes on with the very batches it would have seen.
 
 # %%
-from lle_utils.streams import PairStream
+from lle_utils.data import PairStream
 
 stream = PairStream(*pack.subset("train"), crop=96, batch_size=4, seed=seed)
 low_batch, normal_batch = stream[0]
-plotting.pair_grid(low_batch, normal_batch)
+display.pair_grid(low_batch, normal_batch)
 
 # %%
 resumed = PairStream(*pack.subset("train"), crop=96, batch_size=4, seed=seed, epoch=3)
@@ -528,10 +530,10 @@ print("same batch after a resume:", np.array_equal(stream.batch(3, 0)[0], resume
 # even grey patch.
 
 # %%
-rocket = images.to_float(synthetic.scenes()["rocket"])
-dim_rocket = synthetic.darken(rocket, seed, synthetic.Camera(exposure=0.2))
+rocket = core.to_float(data.sample_scenes()["rocket"])
+dim_rocket = data.darken(rocket, seed, data.Camera(exposure=0.2))
 clipped = (rocket.max(axis=-1) > 0.99).astype(np.float32)
-plotting.show_images({"well lit": rocket, "dark": dim_rocket, "cut off before": clipped})
+display.show_images({"well lit": rocket, "dark": dim_rocket, "cut off before": clipped})
 
 # %% [markdown]
 # **Its noise is too clean.** We draw it for each pixel alone. A camera measures one colour at each
@@ -542,14 +544,14 @@ plotting.show_images({"well lit": rocket, "dark": dim_rocket, "cut off before": 
 from scipy.ndimage import uniform_filter
 
 flat = np.full((120, 180, 3), 0.05)
-grain = synthetic.add_noise(flat, camera.photons, camera.read_noise, seed)
+grain = data.add_noise(flat, camera.photons, camera.read_noise, seed)
 blotches = flat + 2 * (uniform_filter(grain, (2, 2, 1)) - flat)  # twice: as strong as before
 
 # %%
 for name, image in {"ours": grain, "blotches": blotches}.items():
     next_one = np.corrcoef(image[:, :-1].ravel(), image[:, 1:].ravel())[0, 1]
     print(f"{name:9} strength {image.std():.4f}, correlation of neighbours {next_one:+.2f}")
-plotting.show_images({"ours": np.clip(grain * 5, 0, 1), "blotches": np.clip(blotches * 5, 0, 1)})
+display.show_images({"ours": np.clip(grain * 5, 0, 1), "blotches": np.clip(blotches * 5, 0, 1)})
 
 # %% [markdown]
 # A network that learns to remove the left kind leaves the right kind in place. The sample also
@@ -563,7 +565,7 @@ plotting.show_images({"ours": np.clip(grain * 5, 0, 1), "blotches": np.clip(blot
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 for exposure in (0.3, 0.1, 0.02):
-    quiet = synthetic.darken(picture, seed, synthetic.Camera(exposure))
+    quiet = data.darken(picture, seed, data.Camera(exposure))
     print(f"exposure {exposure}: {np.unique(quiet).size} levels")
 
 # %% [markdown]

@@ -51,32 +51,26 @@ if "google.colab" in sys.modules:  # elsewhere the package is installed already
 # Networks Shift-Invariant Again*, ICML 2019, arXiv 1904.11486.
 
 # %%
-import os
 import time
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from unittest import mock
 
 import keras
 import numpy as np
 from IPython.display import Markdown
 from keras import layers, ops
 
-from lle_utils import (
-    baselines,
-    files,
-    images,
-    plotting,
-    results,
-    supervised,
-    synthetic,
-    training,
-    widgets,
-)
-from lle_utils.inference import Enhancer, load_enhancer, multiply_adds, save_enhancer
-from lle_utils.layers import BlurPool, ConvTranspose2x, ScalarPReLU, UpsampleBilinear
-from lle_utils.losses import charbonnier_loss, ms_ssim_loss
+from lle_utils import core, data, display, enhancers, evaluation, training
+from lle_utils.enhancers import Enhancer, load_enhancer, save_enhancer
 from lle_utils.metrics import psnr
+from lle_utils.nn import (
+    BlurPool,
+    ConvTranspose2x,
+    ScalarPReLU,
+    UpsampleBilinear,
+    charbonnier_loss,
+    ms_ssim_loss,
+)
 
 # %% [markdown]
 # The next cell holds everything there is to set. Two sizes have names: `small` and `base`.
@@ -98,8 +92,8 @@ ssim_scales = 3  # its scales: 1 is plain SSIM, 5 needs crops of 176 or more
 mixup = 0.0  # blend pairs with a share from Beta(mixup, mixup); the released code has 1.2
 precision = "float32"  # or "mixed_float16", "mixed_bfloat16" on a GPU that has them
 validate_every = 2  # epochs between two measurements on validation photos
-rivals = ["keras_io"]  # what is trained alike near the end, see `builders` there
-rival_stages = [[1, 48, 2]]  # epochs, crop and batch size of that training
+ablations = ["keras_io"]  # what is trained alike near the end, see `builders` there
+ablation_stages = [[1, 48, 2]]  # epochs, crop and batch size of that training
 seed = 0
 deterministic = False  # bit-identical repeats, at some cost in speed
 output_dir = ""  # where results go; empty: runs/04_mirnet in the project
@@ -109,10 +103,11 @@ output_dir = ""  # where results go; empty: runs/04_mirnet in the project
 #
 # MIRNet learns from *pairs*: one scene, dark and well lit. Where Zero-DCE could only guess what
 # a good photo is, this network is shown it. We take pairs of the synthetic camera, or those of
-# LOL, and keep some scenes for judging that training never sees.
+# LOL, and keep some scenes for validation that training never sees.
 
 # %%
-train_pairs, val_pairs = (supervised.load_pairs(source, split, seed) for split in ("train", "val"))
+core.set_seed(seed, deterministic)  # determinism has to be asked for before anything is computed
+train_pairs, val_pairs = (data.load_pairs(source, split, seed) for split in ("train", "val"))
 first = train_pairs[0][1]
 print(f"{len(train_pairs)} pairs for training, {len(val_pairs)} for validation; ", end="")
 print(f"{first.dtype} {first.shape}, from {first.min()} to {first.max()}")
@@ -121,9 +116,9 @@ print(f"{first.dtype} {first.shape}, from {first.min()} to {first.max()}")
 # The example that we look at throughout is synthetic whatever `source` is, and not trained on.
 
 # %%
-sample = synthetic.synthetic_pairs(1, (160, 240), seed + 1, synthetic.VAL_SCENES)
-low, normal = (images.to_float(side[0]) for side in (sample.low, sample.normal))
-plotting.show_images({"low": low, "normal": normal})
+sample = data.synthetic_pairs(1, (160, 240), seed + 1, data.VAL_SCENES)
+low, normal = (core.to_float(side[0]) for side in (sample.low, sample.normal))
+display.show_images({"low": low, "normal": normal})
 
 # %% [markdown]
 # ## The plan
@@ -162,7 +157,7 @@ def shown(features, count=3):
 
 
 x = features_of(low, 8)
-plotting.show_images(shown(x), titles=[f"feature {n + 1}" for n in range(3)])
+display.show_images(shown(x), titles=[f"feature {n + 1}" for n in range(3)])
 
 # %% [markdown]
 # ## Fuse: selective kernel feature fusion
@@ -182,11 +177,11 @@ plotting.show_images(shown(x), titles=[f"feature {n + 1}" for n in range(3)])
 def branch_weights(channels, softmax_axis=0):
     """Return a function from three branches to their weights (3, N, 1, 1, C)."""
     pool = layers.GlobalAveragePooling2D(keepdims=True)
-    squeeze, bend = convolution(max(channels // 8, 4), 1), ScalarPReLU()
+    squeeze, activation = convolution(max(channels // 8, 4), 1), ScalarPReLU()
     excite = [convolution(channels, 1) for _ in range(3)]
 
     def weigh(branches):
-        summary = bend(squeeze(pool(layers.add(branches))))
+        summary = activation(squeeze(pool(layers.add(branches))))
         return ops.softmax(ops.stack([branch(summary) for branch in excite]), softmax_axis)
 
     return weigh
@@ -217,7 +212,7 @@ print("equal branches come back:", np.allclose(same, x, atol=1e-6))
 
 # %%
 fused = skff(8)(branches)
-plotting.show_images({"branch 1": shown(x)[0], "branch 3": shown(-x)[0], "fused": shown(fused)[0]})
+display.show_images({"branch 1": shown(x)[0], "branch 3": shown(-x)[0], "fused": shown(fused)[0]})
 
 # %% [markdown]
 # ## Attend: where, and what
@@ -250,7 +245,7 @@ def channel_attention(channels):
 # %%
 where, which = spatial_attention()(x), channel_attention(8)(x)
 print("weights of the channels:", ops.convert_to_numpy(which).ravel().round(3))
-plotting.show_images({"low": low, "weights of the pixels": shown(where, 1)[0]})
+display.show_images({"low": low, "weights of the pixels": shown(where, 1)[0]})
 
 # %% [markdown]
 # The *dual attention unit* works its input through two convolutions, stresses the result in
@@ -259,27 +254,27 @@ plotting.show_images({"low": low, "weights of the pixels": shown(where, 1)[0]})
 #
 # In the released code one activation object is the default argument of all these units, so
 # their PReLU is the same single number throughout the network. Whether by intent or not, the
-# published parameter count has it so, and `bend` is handed down here.
+# published parameter count has it so, and `activation` is handed down here.
 
 
 # %%
-def dual_attention(channels, bend):
-    """Return the dual attention unit; ``bend`` is the activation that all units share."""
+def dual_attention(channels, activation, spatial=spatial_attention):
+    """Return the dual attention unit; ``activation`` is the one that all units share."""
     first, second = convolution(channels), convolution(channels)
-    where, which = spatial_attention(), channel_attention(channels)
+    where, which = spatial(), channel_attention(channels)
     mix = convolution(channels, 1)
 
     def attend(x):
-        r = second(bend(first(x)))
+        r = second(activation(first(x)))
         return x + mix(ops.concatenate([r * where(r), r * which(r)], axis=-1))
 
     return attend
 
 
-plotting.show_images(shown(dual_attention(8, ScalarPReLU())(x)))
+display.show_images(shown(dual_attention(8, ScalarPReLU())(x)))
 
 # %% [markdown]
-# ## Resize: blur before you shrink
+# ## Resize: blur before you downsample
 #
 # Keep every second pixel of fine stripes and they turn into something else: *aliasing*. The
 # maximum of 2×2 pixels, popular in classification, does it too. `BlurPool` averages with the
@@ -308,53 +303,50 @@ stripes = np.tile(wave.astype("float32")[None, :, None], (60, 1, 3))
 small = {"stripes": stripes}
 for name, pool in {"maximum": layers.MaxPooling2D(), "blur": BlurPool()}.items():
     small[name] = ops.convert_to_numpy(pool(stripes[None]))[0]
-plotting.show_images(small)
+display.show_images(small)
 
 # %% [markdown]
 # Both resizing blocks are residual too: one path computes, the other only resizes. Going down
 # doubles the channels, going up halves them. (On the upward path a 1×1 convolution comes
-# before the enlargement and not after it: the result is the same, at a quarter of the cost.)
+# before the upsampling and not after it: the result is the same, at a quarter of the cost.)
 #
 # `ConvTranspose2x` is a transposed convolution that puts the middle of its kernel on the pixel,
 # as the released code does. Keras' own, with padding "same", puts it one pixel further down and
-# to the right, where the enlarged shortcut is not: the two paths would be out of step.
+# to the right, where the upsampled shortcut is not: the two paths would be out of step.
 
 
 # %%
 def residual_down(channels, pool=BlurPool):
     """Return a function that halves height and width and doubles the channels."""
     first, second = convolution(channels, 1), convolution(channels)
-    bends, last, shortcut = [ScalarPReLU(), ScalarPReLU()], *_projections(2 * channels)
+    early, late = ScalarPReLU(), ScalarPReLU()
+    last, shortcut = convolution(2 * channels, 1), convolution(2 * channels, 1)
 
-    def shrink(x):
-        top = bends[1](second(bends[0](first(x))))
+    def downsample(x):
+        top = late(second(early(first(x))))
         return last(pool()(top)) + shortcut(pool()(x))
 
-    return shrink
+    return downsample
 
 
-def residual_up(channels, upsample=UpsampleBilinear):
+def residual_up(channels, interpolation=UpsampleBilinear):
     """Return a function that doubles height and width and halves the channels."""
-    first = convolution(channels, 1)
-    grow = ConvTranspose2x(channels)
-    bends, last, shortcut = [ScalarPReLU(), ScalarPReLU()], *_projections(channels // 2)
+    first, transposed = convolution(channels, 1), ConvTranspose2x(channels)
+    early, late = ScalarPReLU(), ScalarPReLU()
+    last, shortcut = convolution(channels // 2, 1), convolution(channels // 2, 1)
 
-    def enlarge(x):
-        top = bends[1](grow(bends[0](first(x))))
-        return last(top) + upsample(2)(shortcut(x))
+    def upsample(x):
+        top = late(transposed(early(first(x))))
+        return last(top) + interpolation(2)(shortcut(x))
 
-    return enlarge
-
-
-def _projections(channels):
-    return convolution(channels, 1), convolution(channels, 1)
+    return upsample
 
 
 # %%
 half = residual_down(8)(x)
 again = residual_up(16)(half)
 print(x.shape, "->", half.shape, "->", again.shape)
-plotting.show_images({"half": shown(half)[0], "and back": shown(again)[0]})
+display.show_images({"half": shown(half)[0], "and back": shown(again)[0]})
 
 # %% [markdown]
 # ## The multi-scale block
@@ -364,16 +356,15 @@ plotting.show_images({"half": shown(half)[0], "and back": shown(again)[0]})
 
 
 # %%
-def resize(features, start, stop):
+def resize(features, start, stop, down=residual_down, up=residual_up):
     """Return a function from features at level ``start`` to level ``stop``."""
-    if start < stop:
-        chain = [residual_down(features * 2**level) for level in range(start, stop)]
-    else:
-        chain = [residual_up(features * 2**level) for level in range(start, stop, -1)]
+    step = 1 if start < stop else -1
+    block = down if start < stop else up
+    chain = [block(features * 2**level) for level in range(start, stop, step)]
 
     def move(x):
-        for step in chain:
-            x = step(x)
+        for block in chain:
+            x = block(x)
         return x
 
     return move
@@ -387,15 +378,19 @@ def resize(features, start, stop):
 # Weights are **shared** in three places, as in the released code: both columns use the same
 # attention units, the last fusion is that of level 0, and the way down from level 0 to 1 that
 # starts stream 1 is also the one that feeds it later. The last way up has weights of its own.
+#
+# Its parts are arguments. Later we hand in others, to see what each part is worth.
 
 
 # %%
-def multi_scale_block(features, bend, merge=(0, 1, 2)):
+def multi_scale_block(
+    features, activation, attention=dual_attention, fusion=skff, resizing=resize, merge=(0, 1, 2)
+):
     """Return the multi-scale residual block; in and out are (N, H, W, features)."""
-    attend = [dual_attention(features * 2**level, bend) for level in range(3)]
-    fuse = [skff(features * 2**level) for level in range(3)]
-    move = {(i, j): resize(features, i, j) for i in range(3) for j in range(3)}
-    last_up = [resize(features, level, 0) for level in range(3)]
+    attend = [attention(features * 2**level, activation) for level in range(3)]
+    fuse = [fusion(features * 2**level) for level in range(3)]
+    move = {(i, j): resizing(features, i, j) for i in range(3) for j in range(3)}
+    last_up = [resizing(features, level, 0) for level in range(3)]
     close = convolution(features)
 
     def block(x):
@@ -412,7 +407,7 @@ def multi_scale_block(features, bend, merge=(0, 1, 2)):
     return block
 
 
-plotting.show_images(shown(multi_scale_block(8, ScalarPReLU())(x)))
+display.show_images(shown(multi_scale_block(8, ScalarPReLU())(x)))
 
 # %% [markdown]
 # ## The network
@@ -424,27 +419,27 @@ plotting.show_images(shown(multi_scale_block(8, ScalarPReLU())(x)))
 
 
 # %%
-def residual_group(features, blocks, bend):
+def residual_group(features, blocks, activation, block=multi_scale_block):
     """Return the recursive residual group; in and out are (N, H, W, features)."""
-    chain = [multi_scale_block(features, bend) for _ in range(blocks)]
+    chain = [block(features, activation) for _ in range(blocks)]
     close = convolution(features)
 
     def group(x):
         y = x
-        for block in chain:
-            y = block(y)
+        for member in chain:
+            y = member(y)
         return x + close(y)
 
     return group
 
 
-def mirnet(features=64, groups=3, blocks=2):
+def mirnet(features=64, groups=3, blocks=2, block=multi_scale_block):
     """Build MIRNet: ``low`` (N, H, W, 3), sides multiples of 4, to the same; not clipped."""
     low = keras.Input((None, None, 3), name="low")
-    bend = ScalarPReLU()
+    activation = ScalarPReLU()
     x = convolution(features)(low)
     for _ in range(groups):
-        x = residual_group(features, blocks, bend)(x)
+        x = residual_group(features, blocks, activation, block)(x)
     return keras.Model(low, low + convolution(3)(x), name="mirnet")
 
 
@@ -456,7 +451,6 @@ def mirnet(features=64, groups=3, blocks=2):
 # %%
 SIZES = {"paper": (64, 3, 2), "base": (16, 1, 3), "small": (16, 1, 1)}
 
-
 counts = {name: mirnet(*numbers).count_params() for name, numbers in SIZES.items()}
 print(*(f"{name}: {count:,} parameters" for name, count in counts.items()), sep="\n")
 assert counts["paper"] == 31_787_419
@@ -465,19 +459,12 @@ assert counts["paper"] == 31_787_419
 # The network to train is built with the precision asked for. With `mixed_float16` a graphics
 # card computes in 16 bits and keeps its weights in 32; a processor gains nothing from it.
 
-
 # %%
-def describe(network):
-    """Print parameters and multiply-adds for a photo of 256x256."""
-    cost = multiply_adds(network, 4) / 1e9
-    print(f"{network.name}, {network.count_params():,} parameters, {cost:.1f} G multiply-adds")
-
-
-training.set_seed(seed, deterministic)
-with training.dtype_policy(precision):
+core.set_seed(seed)
+with core.dtype_policy(precision):
     numbers = SIZES[size] if size else (features, groups, blocks)
     network = mirnet(*numbers)
-describe(network)
+training.describe(network, multiple=4)
 
 # %% [markdown]
 # ## Loss: nearly L1
@@ -490,7 +477,7 @@ describe(network)
 d = np.linspace(-0.1, 0.1, 201).astype("float32")
 rows = {"squared, times 10": 10 * d**2, "absolute": np.abs(d)}
 rows["Charbonnier, ε = 0.01"] = np.sqrt(d**2 + 0.01**2)
-plotting.plot_curves(d, rows, "difference", "loss", diagonal=False)
+display.plot_curves(d, rows, "difference", "loss", diagonal=False)
 
 # %% [markdown]
 # A loss of single pixels does not mind blurred texture. With `ssim_weight` above zero the
@@ -499,7 +486,7 @@ plotting.plot_curves(d, rows, "difference", "loss", diagonal=False)
 
 
 # %%
-def restoration_loss(y_true, y_pred):
+def restoration_loss(y_true, y_pred, ssim_weight=0.0, ssim_scales=3):
     """Return the Charbonnier loss plus the weighted multi-scale structural similarity."""
     loss = charbonnier_loss(y_true, y_pred)
     if ssim_weight:
@@ -507,7 +494,7 @@ def restoration_loss(y_true, y_pred):
     return loss
 
 
-for name, image in {"low": low, "gamma": baselines.gamma(low), "normal": normal}.items():
+for name, image in {"low": low, "gamma": enhancers.gamma(low), "normal": normal}.items():
     pixels = float(charbonnier_loss(normal[None], image[None]))
     patterns = float(ms_ssim_loss(normal[None], image[None], 3))
     print(f"{name:8} Charbonnier {pixels:.4f}   1 - MS-SSIM {patterns:.4f}")
@@ -515,7 +502,7 @@ for name, image in {"low": low, "gamma": baselines.gamma(low), "normal": normal}
 # %% [markdown]
 # ## Training
 #
-# Four habits of image restoration, all in `lle_utils.supervised`:
+# Four habits of image restoration, all in `lle_utils.training`:
 #
 # - the learning rate **warms up** and then falls along a cosine, and gradients are clipped;
 # - **averaged weights**: a moving average of the weights over the last steps is smoother than
@@ -525,64 +512,71 @@ for name, image in {"low": low, "gamma": baselines.gamma(low), "normal": normal}
 # - **validation on whole photos**, blind, rounded to 8 bits, as in the final table. The best
 #   state is kept beside the last. Crops of training photos would flatter.
 #
-# A run that is killed goes on from its checkpoint and ends with the same weights to the bit.
-
+# A `Run` holds the schedule and the folder of a training. One that is killed goes on from its
+# checkpoint and ends with the same weights to the bit.
 
 # %%
-def clipped(network):
-    """Return the network with its output clipped to [0, 1]; weights are shared."""
-    model = keras.Model(network.input, ops.clip(network.output, 0, 1), name=network.name)
-    model.compile(**training.compile_options())
-    return model
+run = training.Run(
+    core.run_folder("04_mirnet", output_dir),
+    stages,
+    steps,
+    learning_rate,
+    warmup,
+    ema,
+    validate_every,
+    seed,
+)
+loss = partial(restoration_loss, ssim_weight=ssim_weight, ssim_scales=ssim_scales)
+
+# %% [markdown]
+# A network in training is looked at as an *enhancer*, the form in which it is used later: with
+# its output clipped, and a card of facts. `multiple` is 4, because two halvings must come out
+# even; any photo is padded and the result cropped. Its channel weights depend on the whole
+# photo, so it cannot be cut into tiles: no `halo`.
+
+# %%
+CARD = {"name": "mirnet", "method": "MIRNet", "inputs": ["low"], "multiple": 4, "halo": None}
 
 
 def viewer(network):
     """Return the network in training as an enhancer, to see its results on whole photos."""
-    return Enhancer(clipped(network), {"multiple": 4, "halo": None})
+    return Enhancer(training.clipped(network), CARD)
 
 
-def prepare(network, total_steps):
-    """Compile a network for training with the loss and the schedule."""
-    network.compile(
-        supervised.make_optimizer(learning_rate, total_steps, warmup, ema or None),
-        restoration_loss,
-        **training.compile_options(),
-    )
+def prepare(network, run, loss):
+    """Compile a network for training with the schedule of the run and the loss."""
+    network.compile(run.optimizer(), loss, **core.compile_options())
 
 
-def train(network, train_pairs, val_pairs, path, stages, seed):
+def train(network, run, train_pairs, val_pairs, path, mixup=0.0):
     """Train in stages with validation; return loss and PSNR per epoch."""
-    validate = supervised.ValidationPsnr(viewer(network).enhance, val_pairs, validate_every)
+    validate = training.ValidationPsnr(viewer(network).enhance, val_pairs, run.validate_every)
     _, dark, bright = zip(*train_pairs, strict=True)
-    return supervised.fit_pairs(
-        network, dark, bright, stages, steps, path, seed, mixup or None, [validate]
+    return training.fit_pairs(
+        network, dark, bright, run.stages, run.steps, path, run.seed, mixup or None, [validate]
     )
 
 
 # %% [markdown]
-# Before a long run we measure a step. `estimate_training` says how long all of them will take
-# and how much memory they need, and refuses what cannot fit. It leaves the weights alone.
+# Before a long run we measure a step. `estimate` says how long all of them will take and how
+# much memory they need, and refuses what cannot fit. It leaves the weights alone.
 
 # %%
-folder = Path(output_dir) if output_dir else files.project_root() / "runs" / "04_mirnet"
-total = steps * sum(epochs for epochs, *_ in stages)
-prepare(network, total)
-_, crop, batch_size = max(stages, key=lambda stage: stage[1] ** 2 * stage[2])
-plan = supervised.estimate_training(network, crop, batch_size, total)
+prepare(network, run, loss)
+plan = run.estimate(network)
 
 # %%
-checkpoint = folder / "mirnet_checkpoint.npz"
+checkpoint = run.folder / "mirnet_checkpoint.npz"
 started = time.time()
-history = train(network, train_pairs, val_pairs, checkpoint, stages, seed)
-print(
-    f"{total} steps in {time.time() - started:.0f} s; best PSNR {max(history['val_psnr']):.2f} dB"
-)
+history = train(network, run, train_pairs, val_pairs, checkpoint, mixup)
+print(f"{run.total_steps} steps in {time.time() - started:.0f} s; ", end="")
+print(f"best PSNR {max(history['val_psnr']):.2f} dB")
 
 # %% [markdown]
 # The loss is measured on crops of training photos, the PSNR on whole photos of other scenes.
 
 # %%
-plotting.loss_curves(history)
+display.loss_curves(history)
 
 # %% [markdown]
 # We go on with the best state, not the last, and show what it does to the example.
@@ -590,7 +584,7 @@ plotting.loss_curves(history)
 # %%
 training.load_checkpoint(training.best_path(checkpoint), network)
 enhanced = viewer(network).enhance(low)
-plotting.show_images({"low": low, "enhanced": enhanced, "normal": normal})
+display.show_images({"low": low, "enhanced": enhanced, "normal": normal})
 
 # %% [markdown]
 # ## What the network looks at
@@ -610,7 +604,7 @@ looks = [layer for layer in network.layers if getattr(layer, "kernel_size", 0) =
 attention = keras.Model(network.input, [calls(layer)[-1] for layer in looks])
 maps = [ops.convert_to_numpy(m)[0, ..., 0] for m in attention(low[None])]
 maps = sorted(maps, key=lambda m: -m.size)
-plotting.show_images(dict(zip(("full", "half", "quarter"), maps, strict=True)))
+display.show_images(dict(zip(("full", "half", "quarter"), maps, strict=True)))
 
 # %% [markdown]
 # **What does each scale contribute?** The last fusion adds up three weighted branches, one per
@@ -631,7 +625,7 @@ def with_scales(full, half, quarter):
 
 
 alone = {"full alone": (1.0, 0, 0), "half alone": (0, 1.0, 0), "quarter alone": (0, 0, 1.0)}
-plotting.show_images({name: with_scales(*factors) for name, factors in alone.items()})
+display.show_images({name: with_scales(*factors) for name, factors in alone.items()})
 
 # %% [markdown]
 # ## Try it: turn each scale up and down
@@ -641,35 +635,25 @@ plotting.show_images({name: with_scales(*factors) for name, factors in alone.ite
 
 # %%
 sliders = {name: (0.0, 2.0, 0.05, 1.0) for name in ("full", "half", "quarter")}
-widgets.image_slider(with_scales, **sliders)
+display.image_slider(with_scales, **sliders)
 
 # %%
-widgets.static(with_scales, **sliders)
+display.static(with_scales, **sliders)
 
 # %% [markdown]
 # ## From network to enhancer
 #
-# The enhancer gets the best weights, in 32 bits, with the output clipped. `multiple` is 4,
-# because two halvings must come out even; the loader pads any photo and crops the result. Its
-# channel weights depend on the whole photo, so it cannot be cut into tiles: no `halo`.
+# The enhancer gets the best weights, in 32 bits, with the output clipped. Its card also says how
+# it was trained.
 
 # %%
 final = mirnet(*numbers)
 final.set_weights(network.get_weights())
-facts = {"data": source, "split": "train", "pairs": len(train_pairs), "seed": seed}
-facts |= dict(zip(("features", "groups", "blocks"), numbers, strict=True))
-facts |= {"stages": stages, "steps": steps, "warmup": warmup, "learning_rate": learning_rate}
-facts |= {"ema": ema, "mixup": mixup, "precision": precision}
+facts = dict(zip(("features", "groups", "blocks"), numbers, strict=True))
+facts |= {"data": source, "pairs": len(train_pairs), "mixup": mixup, "precision": precision}
 facts |= {"loss": f"Charbonnier + {ssim_weight} (1 - MS-SSIM of {ssim_scales} scales)"}
-facts |= {
-    "hardware": f"{os.cpu_count()} CPU cores",
-    "best_epoch": int(np.argmax(history["val_psnr"])) + 1,
-}
-
-# %%
-card = {"name": "mirnet", "method": "MIRNet", "inputs": ["low"], "multiple": 4, "halo": None}
-card |= {"training": facts, "licence": supervised.LICENCES[source]}
-trained = load_enhancer(save_enhancer(clipped(final), folder / "mirnet", card))
+card = run.card(CARD, data.LICENCES[source], history, **facts)
+trained = load_enhancer(save_enhancer(training.clipped(final), run.folder / "mirnet", card))
 
 # %% [markdown]
 # ## Evaluation
@@ -683,23 +667,23 @@ trained = load_enhancer(save_enhancer(clipped(final), folder / "mirnet", card))
 # has not learnt well yet how bright a photo should be. What pairs teach first is to remove noise.
 
 # %%
-methods = {name: baselines.BASELINES[name] for name in ("input", "gamma", "auto_gamma")}
+methods = {name: enhancers.BASELINES[name] for name in ("input", "gamma", "auto_gamma")}
 methods |= {"zero_dce_pp": load_enhancer("zero_dce_pp").enhance, "mirnet": trained.enhance}
-scenes = supervised.scenes_of(source, [name for name, *_ in val_pairs])
+scenes = data.scenes_of(source, [name for name, *_ in val_pairs])
 records = [
-    results.evaluate(name, method, val_pairs, data=f"{source}, val", scenes=scenes)
+    evaluation.evaluate(name, method, val_pairs, data=f"{source}, val", scenes=scenes)
     for name, method in methods.items()
 ]
-results.save_records("04_mirnet", records, folder)
-Markdown(results.table(records))
+evaluation.save_records("04_mirnet", records, run.folder)
+Markdown(evaluation.table(records))
 
 # %% [markdown]
 # At 100 %, where noise and lost detail show:
 
 # %%
 window = np.s_[40:110, 90:195]
-crops = {"gamma": baselines.gamma(low), "mirnet": trained.enhance(low), "normal": normal}
-plotting.show_images({name: image[window] for name, image in crops.items()})
+crops = {"gamma": enhancers.gamma(low), "mirnet": trained.enhance(low), "normal": normal}
+display.show_images({name: image[window] for name, image in crops.items()})
 
 # %% [markdown]
 # ## What the best-known copy changed
@@ -709,7 +693,7 @@ plotting.show_images({name: image[window] for name, image in crops.items()})
 #
 # - the softmax of the fusion runs over the **channels** and not over the branches;
 # - spatial attention is 1×1: each pixel sees itself alone;
-# - maximum pooling and nearest neighbours replace blur-pool and bilinear enlargement;
+# - maximum pooling and nearest neighbours replace blur-pool and bilinear upsampling;
 # - lower streams start from the raw input, nothing is shared, and there are biases and ReLU;
 # - until it was found, a slip of names gave the last fusion one stream twice, another never.
 
@@ -772,8 +756,8 @@ def copied_resize(x, features, start, stop):
         x = biased(2 * c, 1)(top) + biased(2 * c, 1)(layers.MaxPooling2D()(x))
     for level in range(start, stop, -1):
         c = features * 2**level
-        grow = layers.Conv2DTranspose(c, 3, strides=2, padding="same", activation="relu")
-        top = biased(c // 2, 1)(grow(biased(c, 1, "relu")(x)))
+        transposed = layers.Conv2DTranspose(c, 3, strides=2, padding="same", activation="relu")
+        top = biased(c // 2, 1)(transposed(biased(c, 1, "relu")(x)))
         x = top + biased(c // 2, 1)(layers.UpSampling2D()(x))
     return x
 
@@ -809,34 +793,31 @@ def keras_io(features=64, groups=3, blocks=2):
 
 # %%
 for model in (keras_io(*numbers), final):
-    describe(model)
+    training.describe(model, multiple=4)
 
 # %% [markdown]
 # ## What each change costs
 #
-# A change is judged by training with it. We take the network and change one thing at a time, as the
-# copy did: a building block is a function that is looked up by its name when the network is built,
-# so another one can stand in its place.
+# What a part is worth shows in an *ablation*: train without it, or with another in its place. We
+# take the network and change one thing at a time, as the copy did. The parts of a block are its
+# arguments, so a change is the block with one argument given.
 
 
 # %%
-def changes():
-    """Return the changes of the copy by name: what stands in the place of which function."""
-    return {
-        "channel_softmax": {"skff": partial(skff, softmax_axis=-1)},
-        "pixel_attention": {"spatial_attention": partial(spatial_attention, size=1)},
-        "max_and_nearest": {
-            "residual_down": partial(residual_down, pool=layers.MaxPooling2D),
-            "residual_up": partial(residual_up, upsample=layers.UpSampling2D),
-        },
-        "lost_stream": {"multi_scale_block": partial(multi_scale_block, merge=(0, 2, 2))},
+def changed_blocks():
+    """Return multi-scale blocks that each have one change of the copy, by name."""
+    one_pixel = partial(dual_attention, spatial=partial(spatial_attention, size=1))
+    coarse = {
+        "down": partial(residual_down, pool=layers.MaxPooling2D),
+        "up": partial(residual_up, interpolation=layers.UpSampling2D),
     }
-
-
-def changed(parts):
-    """Build the network with other functions in the place of some, by their names."""
-    with mock.patch.dict(globals(), parts):
-        return mirnet(*numbers)
+    changes = {
+        "channel_softmax": {"fusion": partial(skff, softmax_axis=-1)},
+        "pixel_attention": {"attention": one_pixel},
+        "max_and_nearest": {"resizing": partial(resize, **coarse)},
+        "lost_stream": {"merge": (0, 2, 2)},
+    }
+    return {name: partial(multi_scale_block, **parts) for name, parts in changes.items()}
 
 
 # %% [markdown]
@@ -864,59 +845,65 @@ def residual_unet(width=36):
 
 
 # %% [markdown]
-# All get the same seed, steps, crops and loss; of each the best weights are judged. How much of a
-# difference is chance? Two more runs of the network, with other seeds, tell. Here only the copy is
-# trained, to see that it runs; the profile `cpu` trains them all.
+# All get the same seed, steps, crops and loss; of each the best weights are measured. How much of
+# a difference is chance? Two more runs of the network, with other seeds, tell. Here only the copy
+# is trained, to see that it runs; the profile `cpu` trains them all.
 
 # %%
-builders = {"mirnet": lambda: mirnet(*numbers), "base": lambda: mirnet(*SIZES["base"])}
-builders |= {name: partial(changed, parts) for name, parts in changes().items()}
-builders |= {"keras_io": lambda: keras_io(*numbers), "unet": residual_unet}
+own = partial(mirnet, *numbers)
+builders = {"mirnet": own, "base": partial(mirnet, *SIZES["base"])}
+builders |= {name: partial(own, block=block) for name, block in changed_blocks().items()}
+builders |= {"keras_io": partial(keras_io, *numbers), "unet": residual_unet}
 other_seeds = {"mirnet_seed_1": 1, "mirnet_seed_2": 2}
-builders |= dict.fromkeys(other_seeds, builders["mirnet"])
+builders |= dict.fromkeys(other_seeds, own)
 
 
-def train_alike(name):
-    """Train one of the rivals; return its best state as an enhancer."""
-    own_seed = seed + other_seeds.get(name, 0)
-    training.set_seed(own_seed, deterministic)
-    with training.dtype_policy(precision):
-        rival = builders[name]()
-    prepare(rival, steps * sum(epochs for epochs, *_ in rival_stages))
-    path = folder / "rivals" / f"{name}.npz"
-    train(rival, train_pairs, val_pairs, path, rival_stages, own_seed)
-    training.load_checkpoint(training.best_path(path), rival)
-    return viewer(rival)
+# %%
+def train_alike(build, run, loss, pairs, path, precision="float32", mixup=0.0):
+    """Build and train a network; return its best state as an enhancer."""
+    core.set_seed(run.seed)
+    with core.dtype_policy(precision):
+        network = build()
+    prepare(network, run, loss)
+    train(network, run, *pairs, path, mixup)
+    training.load_checkpoint(training.best_path(path), network)
+    return viewer(network)
 
 
-entrants = {name: train_alike(name) for name in rivals}
+compared = {}
+for name in ablations:
+    own_run = replace(run, stages=ablation_stages, seed=seed + other_seeds.get(name, 0))
+    path = run.folder / "rivals" / f"{name}.npz"  # runs of version 0.1 have them there
+    compared[name] = train_alike(
+        builders[name], own_run, loss, (train_pairs, val_pairs), path, precision, mixup
+    )
 
 # %% [markdown]
 # Zero-DCE as shipped joins in, and what each costs is measured in the same run: the mean time
 # for a photo, and the parameters.
 
 # %%
-entrants["zero_dce"] = load_enhancer("zero_dce")
+compared["zero_dce"] = load_enhancer("zero_dce")
 records = []
-for name, enhancer in entrants.items():
+for name, enhancer in compared.items():
     enhancer.enhance(low)  # the first call of a network is slow
-    record = results.evaluate(
+    record = evaluation.evaluate(
         name, enhancer.enhance, val_pairs, data=f"{source}, val", scenes=scenes
     )
     record["parameters"] = enhancer.model.count_params()
-    if name in rivals:
-        record["training"] = {"stages": rival_stages, "steps": steps}
+    if name in ablations:
+        record["training"] = {"stages": ablation_stages, "steps": steps}
     records.append(record)
-results.save_records("04_rivals", records, folder)
-Markdown(results.table(records))
+evaluation.save_records("04_ablations", records, run.folder)
+Markdown(evaluation.table(records))
 
 # %% [markdown]
 # A few seconds of training say nothing about quality. The same cells with the profile `cpu`, on
 # LOL's pairs, gave this record:
 
 # %%
-rivals_lol = results.load_records("mirnet_rivals")
-Markdown(results.table(rivals_lol))
+ablations_lol = evaluation.load_records("mirnet_rivals")
+Markdown(evaluation.table(ablations_lol))
 
 # %% [markdown]
 # The three seeds of the network are a quarter of a decibel apart, so differences of that size
@@ -934,13 +921,13 @@ Markdown(results.table(rivals_lol))
 # 600×400 takes on two processor cores, and against the parameters.
 
 # %%
-reached = {name: record["summary"]["psnr"]["mean"] for name, record in rivals_lol.items()}
-points = {name: (rivals_lol[name]["seconds"], dB) for name, dB in reached.items()}
-plotting.cost_chart(points, "seconds for a photo of 600×400", "PSNR on LOL's val pairs (dB)")
+reached = {name: record["summary"]["psnr"]["mean"] for name, record in ablations_lol.items()}
+points = {name: (ablations_lol[name]["seconds"], dB) for name, dB in reached.items()}
+display.cost_chart(points, "seconds for a photo of 600×400", "PSNR on LOL's val pairs (dB)")
 
 # %%
-points = {name: (rivals_lol[name]["parameters"], dB) for name, dB in reached.items()}
-plotting.cost_chart(points, "parameters", "PSNR on LOL's val pairs (dB)")
+points = {name: (ablations_lol[name]["parameters"], dB) for name, dB in reached.items()}
+display.cost_chart(points, "parameters", "PSNR on LOL's val pairs (dB)")
 
 # %% [markdown]
 # Three times the blocks (`base`) take three times as long and bring next to nothing after equally
@@ -948,7 +935,7 @@ plotting.cost_chart(points, "parameters", "PSNR on LOL's val pairs (dB)")
 # first of these, trained for sixteen times as many steps, on larger crops:
 
 # %%
-Markdown(results.table(results.load_records("lol_val"), ["psnr", "ssim"]))
+Markdown(evaluation.table(evaluation.load_records("lol_val"), ["psnr", "ssim"]))
 
 # %% [markdown]
 # Longer is not better by itself. The same network after the 6,000 steps of the profile `cpu`;
@@ -956,7 +943,7 @@ Markdown(results.table(results.load_records("lol_val"), ["psnr", "ssim"]))
 # 400 pixels, the full height of the photos:
 
 # %%
-Markdown(results.table(results.load_records("mirnet_crops")))
+Markdown(evaluation.table(evaluation.load_records("mirnet_crops")))
 
 # %% [markdown]
 # From the first row to the second, noise and detail get better: SSIM rises, and so does the PSNR
@@ -968,7 +955,7 @@ Markdown(results.table(results.load_records("mirnet_crops")))
 # epochs of seed 0 followed a longer schedule.)
 
 # %%
-Markdown(results.table(results.load_records("mirnet_seeds"), ["psnr", "ssim"]))
+Markdown(evaluation.table(evaluation.load_records("mirnet_seeds"), ["psnr", "ssim"]))
 
 # %% [markdown]
 # ## Where it fails
@@ -979,11 +966,11 @@ Markdown(results.table(results.load_records("mirnet_seeds"), ["psnr", "ssim"]))
 # what is right for *its* scene, and a network trained on few scenes has seen few.
 
 # %%
-good = images.to_float(synthetic.scenes()["coffee"])[::2, ::2]
-slightly = synthetic.darken(good, 0, synthetic.Camera(exposure=0.5))
+good = core.to_float(data.sample_scenes()["coffee"])[::2, ::2]
+slightly = data.darken(good, 0, data.Camera(exposure=0.5))
 pictures = {"well exposed": good, "and enhanced": trained.enhance(good)}
 pictures |= {"half the light": slightly, "enhanced": trained.enhance(slightly)}
-plotting.show_images(pictures, columns=2)
+display.show_images(pictures, columns=2)
 
 # %% [markdown]
 # ## Exercises
@@ -1039,4 +1026,4 @@ print(f"with the right peak {psnr(enhanced, normal):.2f} dB; 67.15 dB were {67.1
 # - A validation on whole photos in the right scale costs little and prevents fairy tales.
 
 # %%
-print(training.versions())
+print(core.versions())

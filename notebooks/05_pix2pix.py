@@ -14,8 +14,8 @@
 # %% [markdown]
 # # pix2pix: a second network decides what looks real
 #
-# You will build a U-Net that enhances and a PatchGAN that judges, train them against each other,
-# and measure what the judge adds, what it costs, and what it makes up.
+# You will build a U-Net that enhances and a PatchGAN that tells enhanced from real, train them
+# against each other, and measure what the discriminator adds, what it costs, and what it makes up.
 
 # %% [markdown] tags=["badges"]
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/low-light-notebooks/blob/main/notebooks/05_pix2pix.ipynb)
@@ -51,9 +51,9 @@ if "google.colab" in sys.modules:  # elsewhere the package is installed already
 # Artifacts*, Distill 2016.
 
 # %%
-import os
 import time
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
 
 import keras
 import numpy as np
@@ -61,20 +61,9 @@ from IPython.display import Markdown
 from keras import layers, ops
 from scipy import ndimage
 
-from lle_utils import (
-    adversarial,
-    baselines,
-    files,
-    images,
-    plotting,
-    results,
-    supervised,
-    synthetic,
-    training,
-    widgets,
-)
-from lle_utils.inference import Enhancer, load_enhancer, multiply_adds, save_enhancer
-from lle_utils.losses import ms_ssim_loss
+from lle_utils import core, data, display, enhancers, evaluation, training
+from lle_utils.enhancers import Enhancer, load_enhancer, save_enhancer
+from lle_utils.nn import ms_ssim_loss
 
 # %% [markdown]
 # The next cell holds everything there is to set. The rates, the momentum and λ are those of a
@@ -86,9 +75,9 @@ source = "synthetic"  # or "lol": the pairs of LOL
 width = 16  # channels after the first convolution; the paper has 64
 levels = 5  # halvings; the paper has 8, for photos of 256x256
 norm = "instance"  # or "batch" as in the paper, or "none"
-grow = "transpose"  # how the decoder enlarges: "transpose" as in the paper, or "resize"
+upsampling = "transpose"  # of the decoder: "transpose" as in the paper, or "resize"
 dropout = 0.5  # in the three lowest levels of the decoder, in training only
-judge_width = 16  # channels of the discriminator; the paper has 64
+discriminator_width = 16  # channels of the discriminator; the paper has 64
 lambdas = [10, 115]  # weights of the pixel loss to compare; the first project has 115
 warm_stages = [[12, 64, 8]]  # epochs, crop and batch size with the pixel loss alone
 stages = [[4, 64, 8]]  # then the same with the discriminator
@@ -96,7 +85,7 @@ steps = 20  # training steps per epoch
 warmup = 10  # steps in which the learning rate of the first part rises
 warm_rate = 2e-3  # learning rate of the first part
 learning_rate = 1e-4  # of the generator against the discriminator
-judge_rate = 5e-5  # of the discriminator
+discriminator_rate = 5e-5  # of the discriminator
 ssim_weight = 0.0  # weight of the structural similarity beside the absolute difference
 ema = 0.9  # momentum of the averaged weights; 0 for none
 precision = "float32"  # or "mixed_float16", "mixed_bfloat16" on a GPU that has them
@@ -113,9 +102,10 @@ output_dir = ""  # where results go; empty: runs/05_pix2pix in the project
 # training never sees. The example that we look at throughout is synthetic in any case.
 
 # %%
-train_pairs, val_pairs = (supervised.load_pairs(source, split, seed) for split in ("train", "val"))
-sample = synthetic.synthetic_pairs(1, (160, 240), seed + 1, synthetic.VAL_SCENES)
-low, normal = (images.to_float(side[0]) for side in (sample.low, sample.normal))
+core.set_seed(seed, deterministic)  # determinism has to be asked for before anything is computed
+train_pairs, val_pairs = (data.load_pairs(source, split, seed) for split in ("train", "val"))
+sample = data.synthetic_pairs(1, (160, 240), seed + 1, data.VAL_SCENES)
+low, normal = (core.to_float(side[0]) for side in (sample.low, sample.normal))
 print(f"{len(train_pairs)} pairs for training, {len(val_pairs)} for validation")
 
 # %% [markdown]
@@ -123,11 +113,11 @@ print(f"{len(train_pairs)} pairs for training, {len(val_pairs)} for validation")
 # 256×256. `join_pair` makes such a picture and `split_pair` takes it apart.
 
 # %%
-folder = Path(output_dir) if output_dir else files.project_root() / "runs" / "05_pix2pix"
-pair_file = images.save_image(folder / "pair.png", images.join_pair(low, normal))
-left, right = images.split_pair(images.load_image(pair_file))
-print(f"{pair_file.name}: {images.load_image(pair_file).shape}, halves {left.shape}")
-plotting.show_images({"low | normal": images.load_image(pair_file)})
+folder = core.run_folder("05_pix2pix", output_dir)
+pair_file = core.save_image(folder / "pair.png", data.join_pair(low, normal))
+left, right = data.split_pair(core.load_image(pair_file))
+print(f"{pair_file.name}: {core.load_image(pair_file).shape}, halves {left.shape}")
+display.show_images({"low | normal": core.load_image(pair_file)})
 
 # %% [markdown]
 # ## The generator: a U-Net
@@ -186,24 +176,24 @@ def encode(x, filters, norm, bias=False):
 
 halved = encode(low[None], 16, "instance")
 print(low[None].shape, "->", halved.shape)
-plotting.show_images(shown(halved), titles=[f"feature {n + 1}" for n in range(3)])
+display.show_images(shown(halved), titles=[f"feature {n + 1}" for n in range(3)])
 
 # %% [markdown]
-# The decoder has two ways of enlarging. The paper's is the *transposed* convolution; the other
+# The decoder has two ways of upsampling. The paper's is the *transposed* convolution; the other
 # repeats pixels and then convolves. A later section shows the difference.
 
 
 # %%
-def enlarge(x, filters, grow, bias=False):
+def upsample(x, filters, upsampling, bias=False):
     """Double height and width."""
-    if grow == "transpose":
+    if upsampling == "transpose":
         return convolution(filters, strides=2, transposed=True, bias=bias)(x)
     return convolution(filters, size=3, bias=bias)(layers.UpSampling2D()(x))
 
 
-def decode(x, skip, filters, norm, grow, dropout=0.0, bias=False):
+def decode(x, skip, filters, norm, upsampling, dropout=0.0, bias=False):
     """Double height and width and join the features of the encoder."""
-    x = normalization(norm)(enlarge(x, filters, grow, bias))
+    x = normalization(norm)(upsample(x, filters, upsampling, bias))
     x = layers.ReLU()(layers.Dropout(dropout)(x) if dropout else x)
     return layers.Concatenate()([x, skip])
 
@@ -217,7 +207,7 @@ print(halved.shape, "->", doubled.shape)
 
 
 # %%
-def unet(width=64, levels=8, norm="batch", grow="transpose", dropout=0.5):
+def unet(width=64, levels=8, norm="batch", upsampling="transpose", dropout=0.5):
     """Build the generator: ``low`` (N, H, W, 3), sides multiples of 2**levels, to the same."""
     low = keras.Input((None, None, 3), name="low")
     bias = norm == "none"  # a normalised channel has no use for one
@@ -229,44 +219,45 @@ def unet(width=64, levels=8, norm="batch", grow="transpose", dropout=0.5):
         skips.append(x)
     for level in reversed(range(levels - 1)):
         share = dropout if levels - 2 - level < 3 else 0
-        x = decode(x, skips[level], filters[level], norm, grow, share, bias)
-    x = ops.tanh(enlarge(x, 3, grow, bias=True))
+        x = decode(x, skips[level], filters[level], norm, upsampling, share, bias)
+    x = ops.tanh(upsample(x, 3, upsampling, bias=True))
     return keras.Model(low, layers.Rescaling(0.5, 0.5, dtype="float32")(x), name="pix2pix")
 
 
-def describe(network, multiple):
-    """Print parameters and multiply-adds for a photo of 256x256."""
-    cost = multiply_adds(network, multiple) / 1e9
-    print(f"{network.name}, {network.count_params():,} parameters, {cost:.2f} G multiply-adds")
-
-
 published = unet()
-describe(published, 256)
+training.describe(published, multiple=256)
 assert published.count_params() == 54_425_859
 
 # %% [markdown]
 # Eight halvings ask for photos of 256×256. Ours may have fewer; any photo is padded by the loader
 # to a multiple of `2**levels` and the result cropped. What do its levels see?
 
+
 # %%
-training.set_seed(seed, deterministic)
-with training.dtype_policy(precision):
-    generator = unet(width, levels, norm, grow, dropout)
-describe(generator, 2**levels)
+def in_precision(precision, build, *sizes):
+    """Build a network that computes in the given precision."""
+    with core.dtype_policy(precision):
+        return build(*sizes)
+
+
+new_generator = partial(in_precision, precision, unet, width, levels, norm, upsampling, dropout)
+core.set_seed(seed)
+generator = new_generator()
+training.describe(generator, multiple=2**levels)
 
 # %%
 encoder = [layer.output for layer in generator.layers if isinstance(layer, layers.LeakyReLU)]
-padded = images.pad_to_multiple(low, 2**levels)
+padded = core.pad_to_divisor(low, 2**levels)
 seen = keras.Model(generator.input, encoder)(padded[None])
-plotting.show_images({f"level {n + 1}": shown(f, 1)[0] for n, f in enumerate(seen)})
+display.show_images({f"level {n + 1}": shown(f, 1)[0] for n, f in enumerate(seen)})
 
 # %% [markdown]
-# ## The discriminator: a judge of patches
+# ## The discriminator: patches, not photos
 #
 # The discriminator gets the dark photo and a bright one and answers with a *map* of logits:
 # above zero for "this is the real photo". Each logit sees 70×70 pixels only. Whether a
-# whole photo has the right brightness is left to the pixel loss; the judge is there for what a
-# pixel loss cannot judge, texture and sharpness.
+# whole photo has the right brightness is left to the pixel loss; the discriminator is there for
+# what a pixel loss cannot tell, texture and sharpness.
 
 
 # %%
@@ -285,25 +276,25 @@ def patch_gan(width=64, norm="batch"):
     return keras.Model([low, bright], x, name="patch_gan")
 
 
-judge = patch_gan()
-assert judge.count_params() == 2_770_433
-answer = judge([np.zeros((1, 256, 256, 3))] * 2)
-print(f"{judge.count_params():,} parameters; 256x256 in, {answer.shape} out")
+discriminator = patch_gan()
+assert discriminator.count_params() == 2_770_433
+answer = discriminator([np.zeros((1, 256, 256, 3))] * 2)
+print(f"{discriminator.count_params():,} parameters; 256x256 in, {answer.shape} out")
 
 # %% [markdown]
 # Is it really 70? Ask the gradient: which pixels can change the logit in the middle?
 
 
 # %%
-def receptive_field(judge, side=256):
+def receptive_field(discriminator, side=256):
     """Return the map of pixels (side, side) that the middle logit depends on."""
     rng = np.random.default_rng(0)
     low, bright = (ops.convert_to_tensor(rng.random((1, side, side, 3), "float32")) for _ in "ab")
-    middle = judge([low, bright])
+    middle = discriminator([low, bright])
     middle = middle.shape[1] // 2
 
     def logit(bright):
-        return judge([low, bright])[0, middle, middle, 0]
+        return discriminator([low, bright])[0, middle, middle, 0]
 
     return np.abs(gradient(logit, bright)[0]).sum(axis=-1)
 
@@ -325,7 +316,7 @@ def gradient(function, x):
 field = receptive_field(patch_gan(8, "none"))
 rows, columns = np.nonzero(field)
 print(f"{np.ptp(rows) + 1}x{np.ptp(columns) + 1} pixels")
-plotting.show_images({"strength of influence": np.sqrt(field)})
+display.show_images({"strength of influence": np.sqrt(field)})
 
 # %% [markdown]
 # The probe has no normalisation: instance normalisation computes its mean over the whole photo,
@@ -355,7 +346,7 @@ plotting.show_images({"strength of influence": np.sqrt(field)})
 
 
 # %%
-def pixel_loss(normal, enhanced):
+def pixel_loss(normal, enhanced, ssim_weight=0.0):
     """Return the mean absolute difference on the scale [-1, 1], plus weighted SSIM."""
     loss = 2 * ops.mean(ops.abs(normal - enhanced))
     if ssim_weight:
@@ -363,95 +354,140 @@ def pixel_loss(normal, enhanced):
     return loss
 
 
+loss = partial(pixel_loss, ssim_weight=ssim_weight)
 for logit in (-4.0, 0.0, 4.0):
-    real, fake = (float(adversarial.cross_entropy(label, logit)) for label in (1.0, 0.0))
+    real, fake = (float(training.cross_entropy(label, logit)) for label in (1.0, 0.0))
     print(f"logit {logit:+.0f}: {real:.3f} if it should be real, {fake:.3f} if not")
 
 # %% [markdown]
-# A judge that knows nothing says 0 to everything and pays ln 2, about 0.693, per answer. When its
-# loss is far below, it is winning.
+# A discriminator that knows nothing says 0 to everything and pays ln 2, about 0.693, per answer.
+# When its loss is far below, it is winning.
 #
 # ## One step of both
 #
 # Many programs train the two in turn and *freeze* one network while the other moves, which went
 # wrong when Keras changed what freezing means (`06_resnet_gan` shows how). There is no need for
-# it: a gradient is taken for chosen variables. `Adversaries.step` enhances the batch once, has
-# both photos judged, and takes from that the gradients of $L_D$ for the discriminator's weights
-# and of $L_G$ for the generator's. Each has its own Adam, with a short memory of 0.5.
+# it: a gradient is taken for chosen variables.
 
 
 # %%
-def adversaries(generator, pixel_weight, rates, total, adversarial_weight=1.0):
-    """Join a generator with a new discriminator for training."""
-    with training.dtype_policy(precision):
-        judge = patch_gan(judge_width, norm)
-    alone = not adversarial_weight
-    optimizers = (
-        supervised.make_optimizer(
-            rate, total, warmup if alone else 0, average, beta_1=0.9 if alone else 0.5
-        )
-        for rate, average in zip(rates, (ema or None, None), strict=True)
-    )
-    return adversarial.Adversaries(
-        generator, judge, *optimizers, pixel_loss, pixel_weight, adversarial_weight
+def gradients(loss, weights):
+    """Return the gradients of ``loss()`` for the chosen weights under either backend."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        def at(values):
+            with keras.StatelessScope(zip(weights, values, strict=True)):
+                return loss()
+
+        return jax.grad(at)([weight.value for weight in weights])
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        value = loss()
+    return tape.gradient(value, weights)
+
+
+# %% [markdown]
+# The whole step: the gradients of $L_D$ for the discriminator's weights and of $L_G$ for the
+# generator's, both from the weights before it; then each optimizer moves its own network.
+# (`scale_loss` matters in 16 bits only.)
+
+
+# %%
+def adversarial_step(gan, low, normal, update=("discriminator", "generator")):
+    """Train the named networks on one batch, each along the gradients of its own loss."""
+    low, normal = ops.convert_to_tensor(low), ops.convert_to_tensor(normal)
+    generator, discriminator = gan.generator, gan.discriminator
+
+    def discriminator_loss():
+        real = discriminator([low, normal], training=True)
+        fake = discriminator([low, generator(low, training=True)], training=True)
+        loss = (training.cross_entropy(1.0, real) + training.cross_entropy(0.0, fake)) / 2
+        return discriminator.optimizer.scale_loss(loss)
+
+    def generator_loss():
+        enhanced = generator(low, training=True)
+        fake = discriminator([low, enhanced], training=True)
+        loss = gan.pixel_weight * gan.pixel_loss(normal, enhanced)
+        return generator.optimizer.scale_loss(loss + training.cross_entropy(1.0, fake))
+
+    losses = {"discriminator": discriminator_loss, "generator": generator_loss}
+    moves = {n: gradients(losses[n], getattr(gan, n).trainable_variables) for n in update}
+    for name, move in moves.items():
+        getattr(gan, name).optimizer.apply(move, getattr(gan, name).trainable_variables)
+
+
+# %% [markdown]
+# `training.GAN` is a Keras model of both networks whose `train_step` does the same, so that Keras'
+# own `fit` trains them. It is compiled, and enhances a batch once for both gradients instead of
+# twice. Each network has its own Adam, with a short memory of 0.5; with the pixel loss alone it is
+# Adam's usual 0.9, after a warm-up.
+#
+# A `Run` holds the folder and the schedule of a training. `replace` makes another one of it.
+
+
+# %%
+def make_gan(
+    generator, discriminator, run, discriminator_rate, loss, pixel_weight, adversarial_weight=1.0
+):
+    """Join two networks for training; with an adversarial weight of 0 the generator alone."""
+    options = {"warmup": 0, "beta_1": 0.5} if adversarial_weight else {}
+    runs = (run, replace(run, learning_rate=discriminator_rate, ema=0))
+    optimizers = (each.optimizer(**options) for each in runs)
+    return training.GAN(
+        generator, discriminator, *optimizers, loss, pixel_weight, adversarial_weight
     )
 
 
-def batch(pairs, count, crop):
+def batch(pairs, count, crop, seed=0):
     """Return a batch of crops, low and normal."""
     _, dark, bright = zip(*pairs, strict=True)
-    return supervised.PairStream(dark, bright, crop, count, seed)[0]
+    return data.PairStream(dark, bright, crop, count, seed)[0]
+
+
+# %%
+run = training.Run(folder, stages, steps, learning_rate, warmup, ema, validate_every, seed)
+new_discriminator = partial(in_precision, precision, patch_gan, discriminator_width, norm)
 
 
 # %%
 def change(network, before):
     """Return how far the trainable weights of a network moved."""
     return sum(
-        float(np.abs(ops.convert_to_numpy(v) - old).sum())
+        float(np.abs(np.asarray(v) - old).sum())
         for v, old in zip(network.trainable_variables, before, strict=True)
     )
 
 
-small = adversaries(unet(8, 3, norm), 100.0, (1e-4, 1e-4), 10)
-dark, bright = batch(train_pairs, 2, 32)
+small = make_gan(unet(8, 3, norm), new_discriminator(), run, learning_rate, loss, 100.0)
+dark, bright = batch(train_pairs, 2, 32, seed)
 for update in ("discriminator", "generator"):
-    before = [[ops.convert_to_numpy(v) for v in n.trainable_variables] for n in small.networks]
-    small.step(dark, bright, [update])
+    before = [[np.asarray(v).copy() for v in n.trainable_variables] for n in small.networks]
+    adversarial_step(small, dark, bright, [update])
     moved = [change(n, b) for n, b in zip(small.networks, before, strict=True)]
     print(f"step of the {update:13}: discriminator moved {moved[0]:.3f}, generator {moved[1]:.3f}")
 
 # %% [markdown]
 # ## Training, first part: the pixel loss alone
 #
-# A judge is of no use while the generator paints grey fog. We train with the pixel loss first,
-# at a rate that suits it, and let the judge in afterwards. (The paper starts with both at once;
-# with `warm_stages = []` so do we.) It also makes the comparison fair: every λ starts from the
-# same weights.
-
+# A discriminator is of no use while the generator paints grey fog. We train with the pixel loss
+# first, at a rate that suits it, and let the discriminator in afterwards. (The paper starts with
+# both at once; with `warm_stages = []` so do we.) It also makes the comparison fair: every λ starts
+# from the same weights.
+#
+# A network in training is looked at as an *enhancer*, the form in which it is used later, with a
+# card of facts: any photo is padded to a multiple of `multiple`. The bottom depends on the whole
+# photo, so it cannot be cut into tiles: no `halo`.
 
 # %%
-def viewer(network):
+about = {"name": "pix2pix", "method": "pix2pix", "inputs": ["low"]}
+about |= {"multiple": 2**levels, "halo": None}
+
+
+def viewer(network, about):
     """Return a network in training as an enhancer, to see its results on whole photos."""
-    model = keras.Model(network.input, network.output)
-    model.compile(**training.compile_options())
-    return Enhancer(model, {"multiple": 2**levels, "halo": None})
-
-
-def train(players, stages, path, *callbacks):
-    """Train with validation on whole photos; return the history."""
-    _, dark, bright = zip(*train_pairs, strict=True)
-    see = viewer(players.generator).enhance
-    watchers = [
-        supervised.ValidationPsnr(see, val_pairs, validate_every),
-        adversarial.Watch(see, low, normal, path.parent / "panels"),
-        *callbacks,
-    ]
-    return adversarial.fit(players, dark, bright, stages, steps, path, seed, watchers)
-
-
-def length(stages):
-    """Return the training steps of all stages."""
-    return steps * sum(epochs for epochs, *_ in stages)
+    return Enhancer(training.clipped(network), about)
 
 
 # %% [markdown]
@@ -459,76 +495,71 @@ def length(stages):
 # is measured before it starts, with the pixel loss, which takes most of the time.
 
 # %%
-biggest = max([*warm_stages, *stages], key=lambda stage: stage[1] ** 2 * stage[2])
 trial = keras.models.clone_model(generator)
-trial.compile("adam", pixel_loss, **training.compile_options())
-total = length(warm_stages) + len(lambdas) * length(stages)
-plan = supervised.estimate_training(trial, biggest[1], biggest[2], total)
+trial.compile("adam", loss, **core.compile_options())
+further = 1 + len(lambdas)  # the control, and one for each λ
+plan = replace(run, stages=[*warm_stages, *stages * further]).estimate(trial)
 
 # %%
 if warm_stages:
-    warm = adversaries(generator, 100.0, (warm_rate, judge_rate), length(warm_stages), 0)
-    path = folder / "warm" / "checkpoint.npz"
-    history = train(warm, warm_stages, path)
-    training.load_checkpoint(training.best_path(path), list(warm.networks))
+    warm_run = replace(run, folder=folder / "warm", stages=warm_stages, learning_rate=warm_rate)
+    warm = make_gan(generator, new_discriminator(), warm_run, discriminator_rate, loss, 100.0, 0)
+    watched = warm_run.watchers(viewer(generator, about).enhance, val_pairs, (low, normal))
+    history = warm_run.fit_gan(warm, train_pairs, watched)
+    training.load_checkpoint(training.best_path(warm_run.folder / "checkpoint.npz"), warm)
     print(f"best PSNR {max(history['val_psnr']):.2f} dB in {len(history['val_psnr'])} epochs")
 
 # %% [markdown]
-# ## Training, second part: the judge comes in
+# ## Training, second part: the discriminator comes in
 #
 # The same generator goes on in several ways: with the pixel loss alone, as the control, and
 # against a discriminator with each λ. All have the same number of further steps, the same batches
 # and the same rates, and are compared after the last one: choosing the epoch by PSNR would prefer
-# those that the judge has touched least.
-
+# those that the discriminator has touched least.
 
 # %%
-def go_on(pixel_weight, adversarial_weight):
-    """Train a copy of the generator further; return the players and the history."""
-    name = f"lambda_{pixel_weight}" if adversarial_weight else "pixel"
-    with training.dtype_policy(precision):
-        copy = unet(width, levels, norm, grow, dropout)
+plans = {"pixel loss alone": ("pixel", lambdas[-1], 0.0)}  # folder and the two weights
+plans |= {f"λ = {weight}": (f"lambda_{weight}", weight, 1.0) for weight in lambdas}
+
+# %%
+started, runs = time.time(), {}
+for name, (place, *weights) in plans.items():
+    copy, own_run = new_generator(), replace(run, folder=folder / place)
     copy.set_weights(generator.get_weights())
-    rates = (learning_rate, judge_rate)
-    players = adversaries(copy, float(pixel_weight), rates, length(stages), adversarial_weight)
-    path = folder / name / "checkpoint.npz"
-    return players, train(players, stages, path, adversarial.KeepModels(folder / name, keep))
-
-
-# %%
-started = time.time()
-runs = {"pixel loss alone": go_on(lambdas[-1], 0.0)}
-runs |= {f"λ = {weight}": go_on(weight, 1.0) for weight in lambdas}
-print(f"{len(runs)} runs of {length(stages)} steps in {time.time() - started:.0f} s")
+    gan = make_gan(copy, new_discriminator(), own_run, discriminator_rate, loss, *weights)
+    watched = own_run.watchers(viewer(copy, about).enhance, val_pairs, (low, normal))
+    saver = training.EpochCheckpoints(copy, own_run.folder, keep)
+    runs[name] = gan, own_run.fit_gan(gan, train_pairs, [*watched, saver])
+print(f"{len(runs)} runs of {run.total_steps} steps in {time.time() - started:.0f} s")
 
 # %% [markdown]
 # The losses of both networks with the last λ. A discriminator loss that stays between 0 and 0.69
-# and an adversarial loss that does not run away are signs of a fair game; the pixel loss is on
+# and an adversarial loss that does not run away are signs of balance; the pixel loss is on
 # the scale [-1, 1].
 
 # %%
-players, history = runs[f"λ = {lambdas[-1]}"]
-plotting.loss_curves(history)
+gan, history = runs[f"λ = {lambdas[-1]}"]
+display.loss_curves(history)
 
 # %%
-viewers = {name: viewer(p.generator) for name, (p, _) in runs.items()}
+viewers = {name: viewer(trained.generator, about) for name, (trained, _) in runs.items()}
 shown_runs = {name: enhancer.enhance(low) for name, enhancer in viewers.items()}
-plotting.show_images({"low": low, "normal": normal, **shown_runs})
+display.show_images({"low": low, "normal": normal, **shown_runs})
 
 # %% [markdown]
-# What does the judge think of them? Above zero is "real".
+# What does the discriminator think of them? Above zero is "real".
 
 # %%
 padded_low, padded_normal = (
-    ops.convert_to_tensor(images.pad_to_multiple(image, 2**levels)[None]) for image in (low, normal)
+    ops.convert_to_tensor(core.pad_to_divisor(image, 2**levels)[None]) for image in (low, normal)
 )
-opinions = {"of the real photo": padded_normal, "of ours": players.generator(padded_low)}
-plotting.show_images(
-    {k: shown(players.discriminator([padded_low, image]), 1)[0] for k, image in opinions.items()}
+opinions = {"of the real photo": padded_normal, "of ours": gan.generator(padded_low)}
+display.show_images(
+    {k: shown(gan.discriminator([padded_low, image]), 1)[0] for k, image in opinions.items()}
 )
 
 # %% [markdown]
-# ## What the judge adds, and what it costs
+# ## What the discriminator adds, and what it costs
 #
 # All runs on validation photos, whole and blind, each number with a 95 % interval. *Sharpness* is
 # the energy of fine detail (what a Gaussian of 1.5 pixels removes) as a share of that in the real
@@ -550,35 +581,35 @@ def detail(enhanced, normal):
 
 
 # %%
-methods = {"auto_gamma": baselines.auto_gamma}
+methods = {"auto_gamma": enhancers.auto_gamma}
 methods |= {name: enhancer.enhance for name, enhancer in viewers.items()}
-scenes = supervised.scenes_of(source, [name for name, *_ in val_pairs])
+scenes = data.scenes_of(source, [name for name, *_ in val_pairs])
 records = [
-    results.evaluate(name, method, val_pairs, data=f"{source}, val", scenes=scenes)
+    evaluation.evaluate(name, method, val_pairs, data=f"{source}, val", scenes=scenes)
     for name, method in methods.items()
 ]
-results.save_records("05_pix2pix", records, folder)
-Markdown(results.table(records))
+evaluation.save_records("05_pix2pix", records, folder)
+Markdown(evaluation.table(records))
 
 # %% [markdown]
-# A minute of training leaves hardly a trace of the judge. The same cells with the profile `cpu`, on
-# LOL's pairs, with 8,000 steps of the pixel loss and 600 more against the judge, gave the record
-# below; the last row is what the project ships.
+# A minute of training leaves hardly a trace of the discriminator. The same cells with the profile
+# `cpu`, on LOL's pairs, with 8,000 steps of the pixel loss and 600 more against the discriminator,
+# gave the record below; the last row is what the project ships.
 
 # %%
-on_lol = results.load_records("pix2pix_lol")
-Markdown(results.table(on_lol))
+on_lol = evaluation.load_records("pix2pix_lol")
+Markdown(evaluation.table(on_lol))
 
 # %% [markdown]
 # The rows are close, and overlapping intervals do not mean a draw. So we subtract the control photo
 # by photo (`02_metrics` says why). In PSNR every interval holds 0. In SSIM λ = 10 and λ = 115 lose
-# a little, but certainly: the judge gives nothing that these two metrics see.
+# a little, but certainly: the discriminator gives nothing that these two metrics see.
 
 # %%
 control = on_lol["pixel loss alone"]
 for name in ("λ = 10", "λ = 100", "λ = 115"):
     for metric, digits in {"psnr": 3, "ssim": 4}.items():
-        gap = results.paired_difference(on_lol[name], control, metric)
+        gap = evaluation.paired_difference(on_lol[name], control, metric)
         mean, low_end, high_end = (f"{gap[key]:+.{digits}f}" for key in ("mean", "low", "high"))
         print(f"{name:7} {metric} {mean} [{low_end}, {high_end}]")
 
@@ -597,7 +628,7 @@ def darkest_window(photo, height=64, width=96):
 
 def details(method, pair):
     """Return sharpness, true detail, and true detail in the darkest window for one pair."""
-    photo, truth = (images.to_float(image) for image in pair[1:])
+    photo, truth = (core.to_float(image) for image in pair[1:])
     window, enhanced = darkest_window(photo), method(photo)
     return [*detail(enhanced, truth), detail(enhanced[window], truth[window])[1]]
 
@@ -613,11 +644,11 @@ Markdown("\n".join([head, *rows]))
 # run makes of it, and the truth. Compare structures, not brightness.
 
 # %%
-photo, truth = (images.to_float(image) for image in val_pairs[0][1:])
+photo, truth = (core.to_float(image) for image in val_pairs[0][1:])
 window = darkest_window(photo)
 crops = {"low, brightened": np.clip(photo[window] * 4, 0, 1)}
 crops |= {name: method(photo)[window] for name, method in methods.items() if name in runs}
-plotting.show_images({**crops, "normal": truth[window]})
+display.show_images({**crops, "normal": truth[window]})
 
 # %% [markdown]
 # ## The pattern of a transposed convolution
@@ -639,20 +670,20 @@ def checkerboard(image):
     return float(peaks / max(power.sum(), 1e-12))
 
 
-def flat_output(grow):
+def flat_output(upsampling, seed):
     """Enhance a flat photo with an untrained U-Net; return the inner part of the result."""
     keras.utils.set_random_seed(seed)
     flat = np.full((1, 128, 128, 3), 0.2, "float32")
-    return ops.convert_to_numpy(unet(16, 3, "none", grow)(flat))[0, 32:96, 32:96]
+    return ops.convert_to_numpy(unet(16, 3, "none", upsampling)(flat))[0, 32:96, 32:96]
 
 
 # %%
-surfaces = {grow: flat_output(grow) for grow in ("transpose", "resize")}
+surfaces = {kind: flat_output(kind, seed) for kind in ("transpose", "resize")}
 for name, surface in surfaces.items():
     print(
         f"{name:10} deviation {surface.std():.1e}, every second pixel {checkerboard(surface):.3f}"
     )
-plotting.show_images({k: s.mean(axis=-1)[:24, :24] for k, s in surfaces.items()})
+display.show_images({k: s.mean(axis=-1)[:24, :24] for k, s in surfaces.items()})
 
 # %% [markdown]
 # Training can make the weights agree, and the pixel loss wants it to. The same measure on the
@@ -670,9 +701,7 @@ for name, image in {**shown_runs, "normal": normal}.items():
 # without coming nearer to the truth. The picture below is the starting point of the sliders.
 
 # %%
-folders = {f"λ = {weight}": folder / f"lambda_{weight}" for weight in lambdas}
-folders = {"pixel loss alone": folder / "pixel", **folders}
-saved = {name: list(adversarial.saved_epochs(path).values()) for name, path in folders.items()}
+saved = {k: list(training.saved_epochs(folder / p).values()) for k, (p, *_) in plans.items()}
 views: dict = {}
 
 
@@ -680,16 +709,17 @@ def render(run, epoch):
     """Enhance the example with a saved epoch of a run."""
     path = saved[run][min(epoch, len(saved[run])) - 1]
     if path not in views:
-        views[path] = viewer(keras.saving.load_model(path, compile=False)).enhance(low)
+        network = keras.saving.load_model(path, compile=False)
+        views[path] = viewer(network, about).enhance(low)
     return views[path]
 
 
 last = max(len(paths) for paths in saved.values())
 sliders = {"run": list(saved), "epoch": (1, last, 1, last)}
-widgets.image_slider(render, **sliders)
+display.image_slider(render, **sliders)
 
 # %%
-widgets.static(render, **sliders)
+display.static(render, **sliders)
 
 # %% [markdown]
 # ## From network to enhancer
@@ -699,18 +729,17 @@ widgets.static(render, **sliders)
 # paper keeps both random and says so. The discriminator has done its work and is left behind.
 
 # %%
-final = unet(width, levels, norm, grow, dropout)
-final.set_weights(players.generator.get_weights())
-facts = {"data": source, "split": "train", "pairs": len(train_pairs), "seed": seed}
-facts |= {"width": width, "levels": levels, "norm": norm, "grow": grow, "dropout": dropout}
-facts |= {"judge_width": judge_width, "pixel_weight": lambdas[-1], "ssim_weight": ssim_weight}
-facts |= {"warm_stages": warm_stages, "stages": stages, "steps": steps, "ema": ema}
-facts |= {"warm_rate": warm_rate, "learning_rate": learning_rate, "judge_rate": judge_rate}
-facts |= {"hardware": f"{os.cpu_count()} CPU cores", "precision": precision}
+final = unet(width, levels, norm, upsampling, dropout)
+final.set_weights(gan.generator.get_weights())
+facts = {"data": source, "pairs": len(train_pairs), "precision": precision}
+facts |= {"width": width, "levels": levels, "norm": norm, "dropout": dropout}
+facts |= {"grow": upsampling, "judge_width": discriminator_width}  # keys of the first cards
+facts |= {"pixel_weight": lambdas[-1], "ssim_weight": ssim_weight}
+facts |= {"warm_stages": warm_stages, "warm_rate": warm_rate}
+facts |= {"judge_rate": discriminator_rate}
 
 # %%
-card = {"name": "pix2pix", "method": "pix2pix", "inputs": ["low"], "multiple": 2**levels}
-card |= {"halo": None, "training": facts, "licence": supervised.LICENCES[source]}
+card = run.card(about, data.LICENCES[source], **facts)
 trained = load_enhancer(save_enhancer(final, folder / "pix2pix", card))
 again = [trained.enhance(low) for _ in range(2)]
 print("the same twice:", np.array_equal(*again))
@@ -734,40 +763,39 @@ for name, photo in {"normal": normal, "low": low}.items():
 # knows. **Below the noise** it paints plausible texture, and nothing in the picture says which.
 
 # %%
-good = images.to_float(synthetic.scenes()["coffee"])[::2, ::2]
-night = synthetic.darken(good, 0, synthetic.Camera(exposure=0.01))
+good = core.to_float(data.sample_scenes()["coffee"])[::2, ::2]
+night = data.darken(good, 0, data.Camera(exposure=0.01))
 pictures = {"well exposed": good, "and enhanced": trained.enhance(good)}
 pictures |= {"a hundredth of the light": night, "enhanced": trained.enhance(night)}
-plotting.show_images(pictures, columns=2)
+display.show_images(pictures, columns=2)
 
 # %% [markdown]
 # ## Exercises
 #
 # **1.** The tutorial does not halve $L_D$. How much does that change a step of Adam? (*Hint:* train
-# two equal judges for one step, one of them with a doubled loss.)
+# two equal discriminators for one step, one of them with a doubled loss.)
 #
 # <details><summary>Solution</summary>Nothing to speak of. Adam divides the gradient by its own
 # size, so a factor cancels; with clipping or plain gradient descent it would not.</details>
 
 
 # %% tags=["solution"]
-def judge_after_a_step(factor):
-    """Train a small judge for one step of Adam, its loss times a factor; return the move."""
+def move_of_a_step(factor, seed):
+    """Return how a small discriminator moves in one step of Adam with its loss times a factor."""
     keras.utils.set_random_seed(seed)
-    judge = patch_gan(8, "none")
-    before = judge.get_weights()
-    judge.compile(
+    discriminator = patch_gan(8, "none")
+    before = discriminator.get_weights()
+    discriminator.compile(
         keras.optimizers.Adam(1e-3, beta_1=0.5),
-        lambda y, logits: factor * adversarial.cross_entropy(1.0, logits),
-        **training.compile_options(),
+        lambda y, logits: factor * training.cross_entropy(1.0, logits),
+        **core.compile_options(),
     )
-    judge.train_on_batch([dark, bright], np.ones((len(dark), 1)))
-    return np.concatenate(
-        [(a - b).ravel() for a, b in zip(judge.get_weights(), before, strict=True)]
-    )
+    discriminator.train_on_batch([dark, bright], np.ones((len(dark), 1)))
+    after = discriminator.get_weights()
+    return np.concatenate([(a - b).ravel() for a, b in zip(after, before, strict=True)])
 
 
-half, full = (judge_after_a_step(factor) for factor in (0.5, 1.0))
+half, full = (move_of_a_step(factor, seed) for factor in (0.5, 1.0))
 print(f"largest move {np.abs(full).max():.1e}, largest difference {np.abs(full - half).max():.1e}")
 
 # %% [markdown]
@@ -779,21 +807,22 @@ print(f"largest move {np.abs(full).max():.1e}, largest difference {np.abs(full -
 # reports too.</details>
 
 # %% tags=["solution"]
-random = unet(width, levels, "none" if norm == "none" else "instance", grow, 0.5)
+random = unet(width, levels, "none" if norm == "none" else "instance", upsampling, 0.5)
 random.set_weights(final.get_weights())
 several = [ops.convert_to_numpy(random(padded[None], training=True))[0] for _ in range(8)]
 print(f"deviation between runs {np.std(several, axis=0).mean():.4f}, ", end="")
 print(f"mean error {np.abs(again[0] - normal).mean():.4f}")
 
 # %% [markdown]
-# **3.** How large is the receptive field of a judge with one level less? Build it and probe.
+# **3.** How large is the receptive field of a discriminator with one level less? Build it and
+# probe.
 #
 # <details><summary>Solution</summary>34×34: from the last layer backwards the field grows as
 # (n − 1) · stride + 4, with strides 1, 1, 2, 2.</details>
 
 
 # %% tags=["solution"]
-def smaller_judge(width=8):
+def smaller_discriminator(width=8):
     """Build a discriminator with two strided levels."""
     low, bright = (keras.Input((None, None, 3)) for _ in range(2))
     x = encode(encode(layers.Concatenate()([low, bright]), width, "none"), width, "none")
@@ -801,7 +830,7 @@ def smaller_judge(width=8):
     return keras.Model([low, bright], layers.Conv2D(1, 4)(x))
 
 
-side = np.ptp(np.nonzero(receptive_field(smaller_judge()))[0]) + 1
+side = np.ptp(np.nonzero(receptive_field(smaller_discriminator()))[0]) + 1
 expected = 1
 for stride in (1, 1, 2, 2):
     expected = (expected - 1) * stride + 4
@@ -813,11 +842,11 @@ print(f"measured {side}, by the formula {expected}")
 # - A U-Net decides brightness at its bottom and takes detail from its skips.
 # - A discriminator of patches judges texture; the pixel loss keeps brightness and place.
 # - Gradients for chosen variables train two networks without freezing any.
-# - Sharper is not truer: a judge can raise the energy of fine detail without bringing it closer to
-#   the real photo. Measure both, beside a run without the judge.
+# - Sharper is not truer: a discriminator can raise the energy of fine detail without bringing it
+#   closer to the real photo. Measure both, beside a run without the discriminator.
 # - Transposed convolutions leave a grid unless training removes it: measure, do not trust.
 #
 # The next notebook takes another generator apart, and shows how such training breaks.
 
 # %%
-print(training.versions())
+print(core.versions())

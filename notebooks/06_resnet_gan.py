@@ -51,32 +51,19 @@ if "google.colab" in sys.modules:  # elsewhere the package is installed already
 # *Instance Normalization*, arXiv 1607.08022.
 
 # %%
-import os
 import time
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
 
 import keras
 import numpy as np
 from IPython.display import Markdown
 from keras import layers, ops
 
-from lle_utils import (
-    adversarial,
-    baselines,
-    data,
-    files,
-    images,
-    packs,
-    plotting,
-    results,
-    supervised,
-    synthetic,
-    training,
-    widgets,
-)
-from lle_utils.inference import Enhancer, load_enhancer, multiply_adds, save_enhancer
-from lle_utils.losses import ms_ssim_loss
+from lle_utils import core, data, display, enhancers, evaluation, training
+from lle_utils.enhancers import Enhancer, load_enhancer, save_enhancer
 from lle_utils.metrics import psnr
+from lle_utils.nn import ms_ssim_loss
 
 # %% [markdown]
 # The next cell holds everything there is to set. λ, the rates and the momentum are the project's;
@@ -87,14 +74,14 @@ from lle_utils.metrics import psnr
 source = "synthetic"  # or "lol": the pairs of LOL
 width = 8  # channels after the first convolution; the project has 64
 blocks = 3  # residual blocks; the project has 6
-judge_width = 8  # channels of the discriminator; the project has 64
+discriminator_width = 8  # channels of the discriminator; the project has 64
 pixel_weight = 100  # λ, the weight of the pixel loss
 warm_stages = [[8, 64, 4]]  # epochs, crop and batch size with the pixel loss alone
 stages = [[2, 64, 4]]  # then the same with the discriminator
 steps = 20  # training steps per epoch
 warmup = 10  # steps in which the learning rate of the first part rises
 warm_rate = 2e-3  # learning rate of the first part
-learning_rate = 2e-4  # of both networks when they play against each other
+learning_rate = 2e-4  # of both networks when they train against each other
 ssim_weight = 0.0  # weight of the structural similarity beside the absolute difference
 ema = 0.9  # momentum of the averaged weights; 0 for none
 precision = "float32"  # or "mixed_float16", "mixed_bfloat16" on a GPU that has them
@@ -111,11 +98,12 @@ output_dir = ""  # where results go; empty: runs/06_resnet_gan in the project
 # `.npz`, each photo *resized* to 256×256 in floating point. Four photos in that layout:
 
 # %%
-folder = Path(output_dir) if output_dir else files.project_root() / "runs" / "06_resnet_gan"
-made = synthetic.synthetic_pairs(4, (160, 240), seed, synthetic.TRAIN_SCENES)
+core.set_seed(seed, deterministic)  # determinism has to be asked for before anything is computed
+folder = core.run_folder("06_resnet_gan", output_dir)
+made = data.synthetic_pairs(4, (160, 240), seed, data.TRAIN_SCENES)
 for kind, photos in {"low": made.low, "ground_truth": made.normal}.items():
     for name, photo in zip(made.names, photos, strict=True):
-        images.save_image(folder / "photos" / kind / f"{name}.png", photo)
+        core.save_image(folder / "photos" / kind / f"{name}.png", photo)
 pairs = data.find_pairs(*data.paired_folders(folder / "photos"))
 print([pair.name for pair in pairs])
 
@@ -125,23 +113,23 @@ print([pair.name for pair in pairs])
 # will meet again at full size; cropping keeps pixels as they are.
 
 # %%
-resized = packs.open_pack(packs.pack_pairs(pairs, folder / "resized.npz", size=(256, 256)))
-cropped = packs.open_pack(packs.pack_pairs(pairs, folder / "cropped.npz", crop=(160, 160)))
+resized = data.open_pack(data.pack_pairs(pairs, folder / "resized.npz", size=(256, 256)))
+cropped = data.open_pack(data.pack_pairs(pairs, folder / "cropped.npz", crop=(160, 160)))
 for pack in (resized, cropped):
     print(
         f"{pack.path.name}: {pack.low.dtype} {pack.low.shape}, {pack.path.stat().st_size:,} bytes"
     )
-plotting.show_images({p.path.stem: images.to_float(p.normal[0]) for p in (resized, cropped)})
+display.show_images({p.path.stem: core.to_float(p.normal[0]) for p in (resized, cropped)})
 
 # %% [markdown]
 # Training and validation take the pairs that `04_mirnet` and `05_pix2pix` use.
 
 # %%
-train_pairs, val_pairs = (supervised.load_pairs(source, split, seed) for split in ("train", "val"))
-sample = synthetic.synthetic_pairs(1, (160, 240), seed + 1, synthetic.VAL_SCENES)
-low, normal = (images.to_float(side[0]) for side in (sample.low, sample.normal))
+train_pairs, val_pairs = (data.load_pairs(source, split, seed) for split in ("train", "val"))
+sample = data.synthetic_pairs(1, (160, 240), seed + 1, data.VAL_SCENES)
+low, normal = (core.to_float(side[0]) for side in (sample.low, sample.normal))
 print(f"{len(train_pairs)} pairs for training, {len(val_pairs)} for validation")
-plotting.show_images({"low": low, "normal": normal})
+display.show_images({"low": low, "normal": normal})
 
 # %% [markdown]
 # ## The generator as it was coded
@@ -185,8 +173,8 @@ def concat_block(x, filters, norm_of):
     return layers.Concatenate()([norm_of(convolution(filters)(y)), x])
 
 
-def coded_up(x, skip, filters, norm_of):
-    """Enlarge as the project does: repeat pixels, 1x1 convolution, dropout that never stops."""
+def coded_upsample(x, skip, filters, norm_of):
+    """Upsample as the project does: repeat pixels, 1x1 convolution, dropout that never stops."""
     x = convolution(filters, 1)(layers.UpSampling2D()(x))
     x = layers.Dropout(0.5)(x, training=True)
     return leaky(norm_of(layers.Concatenate()([x, skip])))
@@ -200,21 +188,15 @@ def as_coded(width=64, blocks=6, norm_of=batch_norm, last_norm=batch_norm):
     x = leaky(norm_of(convolution(4 * width, 3, 2)(half)))
     for _ in range(blocks):
         x = concat_block(x, 4 * width, norm_of)
-    x = coded_up(x, half, 2 * width, norm_of)
-    x = coded_up(x, full, width, norm_of)
+    x = coded_upsample(x, half, 2 * width, norm_of)
+    x = coded_upsample(x, full, width, norm_of)
     x = layers.Activation("tanh")(last_norm(convolution(3, 7)(x)))
     return keras.Model(low, layers.Rescaling(0.5, 0.5)(x), name="as_coded")
 
 
 # %%
-def describe(network):
-    """Print parameters and multiply-adds for a photo of 256x256."""
-    cost = multiply_adds(network, 4) / 1e9
-    print(f"{network.name}, {network.count_params():,} parameters, {cost:.1f} G multiply-adds")
-
-
 published = as_coded()
-describe(published)
+training.describe(published, multiple=4)
 assert published.count_params() == 16_587_215
 
 # %% [markdown]
@@ -227,7 +209,7 @@ assert published.count_params() == 16_587_215
 
 
 # %%
-def run(network, photo):
+def output_of(network, photo):
     """Return the output of a network for one photo whose sides divide by 4."""
     return ops.convert_to_numpy(network(ops.convert_to_tensor(photo[None])))[0]
 
@@ -235,7 +217,7 @@ def run(network, photo):
 def before_tanh(network, photo):
     """Return mean and spread of what arrives at the tanh, over pixels and channels."""
     (tanh,) = (layer for layer in network.layers if isinstance(layer, layers.Activation))
-    arrived = run(keras.Model(network.input, tanh.input), photo)
+    arrived = output_of(keras.Model(network.input, tanh.input), photo)
     return float(arrived.mean()), float(arrived.std(axis=(0, 1)).mean())
 
 
@@ -250,7 +232,7 @@ def quarter(photo):
 
 
 # %%
-training.set_seed(seed, deterministic)
+core.set_seed(seed)
 variants = {"as coded": as_coded(8, 2), "no norm before tanh": as_coded(8, 2, last_norm=nothing)}
 variants["no norm at all"] = as_coded(8, 2, nothing, nothing)
 for name, network in variants.items():
@@ -279,7 +261,7 @@ def in_company(network, photo, others):
     return ops.convert_to_numpy(network(together))[0]
 
 
-others = [images.to_float(photo) for photo in made.normal[1:]]
+others = [core.to_float(photo) for photo in made.normal[1:]]
 plain = {"batch": as_coded(8, 2), "instance": as_coded(8, 2, instance_norm, instance_norm)}
 for name, network in plain.items():
     keras.utils.set_random_seed(seed)
@@ -312,13 +294,13 @@ def add_block(x, filters, norm_of):
 # - blocks **add**;
 # - **instance** normalisation, but none after the first convolution and none before the tanh, and
 #   the first features reach the last convolution by a skip: brightness has a way through;
-# - enlarging repeats pixels and convolves with **3×3**: a 1×1 convolution of repeated pixels leaves
-#   blocks of 2×2;
+# - upsampling repeats pixels and convolves with **3×3**: a 1×1 convolution of repeated pixels
+#   leaves blocks of 2×2;
 # - **no dropout**: the same photo gives the same result.
 
 
 # %%
-def up(x, skip, filters):
+def upsample(x, skip, filters):
     """Double height and width, then join the features of that size."""
     x = leaky(instance_norm(convolution(filters)(layers.UpSampling2D()(x))))
     return layers.Concatenate()([x, skip])
@@ -332,18 +314,18 @@ def resnet(width=64, blocks=6):
     x = leaky(instance_norm(convolution(4 * width, 3, 2)(half)))
     for _ in range(blocks):
         x = add_block(x, 4 * width, instance_norm)
-    x = up(up(x, half, 2 * width), full, width)
+    x = upsample(upsample(x, half, 2 * width), full, width)
     x = layers.Activation("tanh")(convolution(3, 7)(x))
     return keras.Model(low, layers.Rescaling(0.5, 0.5, dtype="float32")(x), name="resnet_gan")
 
 
 # %%
 for network in (published, resnet()):
-    describe(network)
+    training.describe(network, multiple=4)
 repaired = resnet(8, 2)
 lights = (before_tanh(repaired, photo) for photo in (normal, quarter(normal)))
 print(", a quarter of the light: ".join(f"{m:+.4f} ± {d:.4f}" for m, d in lights))
-print("the same twice:", np.array_equal(*(run(repaired, low) for _ in range(2))))
+print("the same twice:", np.array_equal(*(output_of(repaired, low) for _ in range(2))))
 
 # %% [markdown]
 # What do its blocks see? One feature before the blocks and after each, untrained:
@@ -352,7 +334,7 @@ print("the same twice:", np.array_equal(*(run(repaired, low) for _ in range(2)))
 sums = [layer for layer in repaired.layers if isinstance(layer, layers.Add)]
 look = keras.Model(repaired.input, [sums[0].input[0], *(layer.output for layer in sums)])
 seen = [ops.convert_to_numpy(f)[0, ..., 0] for f in look(ops.convert_to_tensor(low[None]))]
-plotting.show_images({"before": seen[0], "after block 1": seen[1], "after block 2": seen[2]})
+display.show_images({"before": seen[0], "after block 1": seen[1], "after block 2": seen[2]})
 
 # %% [markdown]
 # ## The discriminator
@@ -362,7 +344,7 @@ plotting.show_images({"before": seen[0], "after block 1": seen[1], "after block 
 
 
 # %%
-def strided_judge(width=64, norm_of=batch_norm, activation="sigmoid"):
+def strided_discriminator(width=64, norm_of=batch_norm, activation="sigmoid"):
     """Build the discriminator: ``[low, bright]`` to one answer for every 16x16 pixels."""
     low, bright = (keras.Input((None, None, 3), name=name) for name in ("low", "bright"))
     x = layers.Rescaling(2.0, -1.0)(layers.Concatenate()([low, bright]))
@@ -370,24 +352,24 @@ def strided_judge(width=64, norm_of=batch_norm, activation="sigmoid"):
         x = convolution(filters * width, 4, strides)(x)
         x = leaky(norm_of(x) if number else x)
     x = layers.Activation(activation)(convolution(1, 4)(x))
-    return keras.Model([low, bright], x, name="judge")
+    return keras.Model([low, bright], x, name="discriminator")
 
 
-judge = strided_judge()
-assert judge.count_params() == 6_968_257
-answers = judge([np.zeros((1, 256, 256, 3), "float32")] * 2)
-print(f"{judge.count_params():,} parameters, answers {answers.shape}")
+discriminator = strided_discriminator()
+assert discriminator.count_params() == 6_968_257
+answers = discriminator([np.zeros((1, 256, 256, 3), "float32")] * 2)
+print(f"{discriminator.count_params():,} parameters, answers {answers.shape}")
 
 # %% [markdown]
-# Why logits? A judge that is sure gives probabilities that round to 0 or 1. The loss of a wrong
-# answer then stops growing, and its gradient is zero: nothing can be learnt from it.
+# Why logits? A discriminator that is sure gives probabilities that round to 0 or 1. The loss of a
+# wrong answer then stops growing, and its gradient is zero: nothing can be learnt from it.
 
 # %%
 logits = np.array([5.0, 15.0, 25.0], "float32")
 probabilities = 1 / (1 + np.exp(-logits))
 clipped = np.clip(probabilities, 1e-7, 1 - 1e-7)
 for logit, p in zip(logits, clipped, strict=True):
-    right = float(adversarial.cross_entropy(0.0, np.array([logit])))
+    right = float(training.cross_entropy(0.0, np.array([logit])))
     print(f"sure of {logit:2.0f}: {-np.log(1 - p):.2f} from probabilities, {right:.2f} from logits")
 
 # %% [markdown]
@@ -401,10 +383,10 @@ for logit, p in zip(logits, clipped, strict=True):
 
 
 # %%
-def batch(count, crop):
-    """Return a batch of training crops, low and normal."""
-    _, dark, bright = zip(*train_pairs, strict=True)
-    return supervised.PairStream(dark, bright, crop, count, seed)[0]
+def batch(pairs, count, crop, seed=0):
+    """Return a batch of crops, low and normal."""
+    _, dark, bright = zip(*pairs, strict=True)
+    return data.PairStream(dark, bright, crop, count, seed)[0]
 
 
 def movement(network, train_once):
@@ -417,44 +399,38 @@ def movement(network, train_once):
 
 
 # %%
-def compile_judge(judge):
+def compile_discriminator(discriminator):
     """Compile a discriminator as the project does."""
     adam = keras.optimizers.Adam(2e-4, beta_1=0.5)
-    judge.compile(adam, "binary_crossentropy", **training.compile_options())
+    discriminator.compile(adam, "binary_crossentropy", **core.compile_options())
 
 
-def set_trainable(judge, value):
+def set_trainable(discriminator, value):
     """Set the flag of all layers but the batch normalisations, as the project does."""
-    for layer in judge.layers:
+    for layer in discriminator.layers:
         if not isinstance(layer, layers.BatchNormalization):
             layer.trainable = value
 
 
-dark, bright = batch(2, 64)
+dark, bright = batch(train_pairs, 2, 64, seed)
 labels = np.ones((2, 4, 4, 1), "float32")
-old = strided_judge(8)
-compile_judge(old)
+old = strided_discriminator(8)
+compile_discriminator(old)
 set_trainable(old, False)  # "so that the generator's step leaves the discriminator alone"
 frozen = movement(old, lambda: old.train_on_batch([dark, bright], labels))
 
 
 # %%
-def players_of(generator, rate, total, adversarial_weight=1.0):
-    """Join a generator with a new discriminator for training."""
-    with training.dtype_policy(precision):
-        judge = strided_judge(judge_width, instance_norm, "linear")
-    alone = not adversarial_weight
-    options = {"warmup": warmup, "beta_1": 0.9} if alone else {"beta_1": 0.5}
-    optimizers = (
-        supervised.make_optimizer(rate, total, ema=average, **options)
-        for average in (ema or None, None)
-    )
-    return adversarial.Adversaries(
-        generator, judge, *optimizers, pixel_loss, pixel_weight, adversarial_weight
+def make_gan(generator, discriminator, run, loss, pixel_weight, adversarial_weight=1.0):
+    """Join two networks for training; with an adversarial weight of 0 the generator alone."""
+    options = {"warmup": 0, "beta_1": 0.5} if adversarial_weight else {}
+    optimizers = (each.optimizer(**options) for each in (run, replace(run, ema=0)))
+    return training.GAN(
+        generator, discriminator, *optimizers, loss, pixel_weight, adversarial_weight
     )
 
 
-def pixel_loss(normal, enhanced):
+def pixel_loss(normal, enhanced, ssim_weight=0.0):
     """Return the mean absolute difference on the scale [-1, 1], plus weighted SSIM."""
     loss = 2 * ops.mean(ops.abs(normal - enhanced))
     if ssim_weight:
@@ -462,9 +438,22 @@ def pixel_loss(normal, enhanced):
     return loss
 
 
+def in_precision(precision, build, *sizes):
+    """Build a network that computes in the given precision."""
+    with core.dtype_policy(precision):
+        return build(*sizes)
+
+
 # %%
-ours = players_of(resnet(8, 1), learning_rate, 10)
-moved = movement(ours.discriminator, lambda: ours.step(dark, bright, ["discriminator"]))
+run = training.Run(folder, stages, steps, learning_rate, warmup, ema, validate_every, seed)
+loss = partial(pixel_loss, ssim_weight=ssim_weight)
+parts = discriminator_width, instance_norm, "linear"
+new_discriminator = partial(in_precision, precision, strided_discriminator, *parts)
+new_generator = partial(in_precision, precision, resnet, width, blocks)
+
+# %%
+ours = make_gan(resnet(8, 1), new_discriminator(), run, loss, pixel_weight)
+moved = movement(ours.discriminator, lambda: ours.train_on_batch(dark, bright))
 print(f"the old recipe moves the discriminator by {frozen:.3f}, ours by {moved:.3f}")
 
 # %% [markdown]
@@ -473,14 +462,14 @@ print(f"the old recipe moves the discriminator by {frozen:.3f}, ours by {moved:.
 #
 # ## What does a step cost?
 #
-# `Adversaries.step` enhances a batch once and judges it once, and takes the gradients of both
-# networks from that. We compare it with the passes that it cannot do without, each compiled and
-# timed apart: the generator forward and backward, and the discriminator forward and backward for
-# the real pair and for the enhanced one, there also back to the photo.
+# A step of `training.GAN` enhances a batch once and shows it to the discriminator once, and takes
+# the gradients of both networks from that. We compare it with the passes that it cannot do without,
+# each compiled and timed apart: the generator forward and backward, and the discriminator forward
+# and backward for the real pair and for the enhanced one, there also back to the photo.
 
 # %%
-timed = players_of(resnet(width, blocks), learning_rate, 10)
-cost = adversarial.step_cost(timed, *batch(4, 64), repeats=6)
+timed = make_gan(resnet(width, blocks), new_discriminator(), run, loss, pixel_weight)
+cost = training.step_cost(timed, *batch(train_pairs, 4, 64, seed), repeats=6)
 print(", ".join(f"{name} {1000 * seconds:.0f} ms" for name, seconds in cost["parts"].items()))
 print(f"sum {1000 * cost['sum']:.0f} ms, whole step {1000 * cost['step']:.0f} ms: ", end="")
 print(f"{cost['ratio']:.2f} times the sum")
@@ -488,84 +477,63 @@ print(f"{cost['ratio']:.2f} times the sum")
 # %% [markdown]
 # ## Training
 #
-# As in `05_pix2pix`: first the pixel loss alone, so that the judge meets something worth judging;
-# then its best weights, by PSNR on whole validation photos, go on in two ways, with the pixel loss
-# alone and against the discriminator. These two are compared after their last step.
+# As in `05_pix2pix`: first the pixel loss alone, so that the discriminator meets something worth
+# looking at; then the best weights, by PSNR on whole validation photos, go on in two ways, with the
+# pixel loss alone and against the discriminator. These two are compared after their last step. Each
+# part is a `Run` with a folder of its own, and is looked at as an *enhancer* with a card of facts.
 
 
 # %%
-def new_generator():
-    """Build the generator to train, in the precision asked for."""
-    with training.dtype_policy(precision):
-        network = resnet(width, blocks)
-    return network
-
-
-def viewer(network):
+def viewer(network, about):
     """Return a network in training as an enhancer, to see its results on whole photos."""
-    model = keras.Model(network.input, network.output)
-    model.compile(**training.compile_options())
-    return Enhancer(model, {"multiple": 4, "halo": None})
+    return Enhancer(training.clipped(network), about)
 
 
-def length(stages):
-    """Return the training steps of all stages."""
-    return steps * sum(epochs for epochs, *_ in stages)
-
+about = {"name": "resnet_gan", "method": "ResNet-generator GAN", "inputs": ["low"]}
+about |= {"multiple": 4, "halo": None}
 
 # %%
-def train(players, stages, path):
-    """Train with validation on whole photos; return the history."""
-    _, dark, bright = zip(*train_pairs, strict=True)
-    see = viewer(players.generator).enhance
-    watchers = [
-        supervised.ValidationPsnr(see, val_pairs, validate_every),
-        adversarial.Watch(see, low, normal, path.parent / "panels"),
-        adversarial.KeepModels(path.parent, keep),
-    ]
-    return adversarial.fit(players, dark, bright, stages, steps, path, seed, watchers)
-
-
-# %%
-training.set_seed(seed)
+core.set_seed(seed)
 generator = new_generator()
-describe(generator)
-biggest = max([*warm_stages, *stages], key=lambda stage: stage[1] ** 2 * stage[2])
+training.describe(generator, multiple=4)
 trial = keras.models.clone_model(generator)
-trial.compile("adam", pixel_loss, **training.compile_options())
-total = length(warm_stages) + 2 * length(stages)
-plan = supervised.estimate_training(trial, biggest[1], biggest[2], total)
+trial.compile("adam", loss, **core.compile_options())
+plan = replace(run, stages=[*warm_stages, *stages * 2]).estimate(trial)
 
 # %%
 started = time.time()
 if warm_stages:
-    warm = players_of(generator, warm_rate, length(warm_stages), 0)
-    path = folder / "warm" / "checkpoint.npz"
-    history = train(warm, warm_stages, path)
-    training.load_checkpoint(training.best_path(path), list(warm.networks))
+    warm_run = replace(run, folder=folder / "warm", stages=warm_stages, learning_rate=warm_rate)
+    warm = make_gan(generator, new_discriminator(), warm_run, loss, pixel_weight, 0)
+    watched = warm_run.watchers(viewer(generator, about).enhance, val_pairs, (low, normal))
+    saver = training.EpochCheckpoints(generator, warm_run.folder, keep)
+    history = warm_run.fit_gan(warm, train_pairs, [*watched, saver])
+    training.load_checkpoint(training.best_path(warm_run.folder / "checkpoint.npz"), warm)
     print(f"best PSNR {max(history['val_psnr']):.2f} dB in {len(history['val_psnr'])} epochs")
 
 # %%
+plans = {"pixel loss alone": ("pixel", 0.0), f"λ = {pixel_weight}": ("adversarial", 1.0)}
 runs = {}
-for name, weight in {"pixel loss alone": 0.0, f"λ = {pixel_weight}": 1.0}.items():
-    copy = new_generator()
+for name, (place, weight) in plans.items():
+    copy, own_run = new_generator(), replace(run, folder=folder / place)
     copy.set_weights(generator.get_weights())
-    players = players_of(copy, learning_rate, length(stages), weight)
-    place = folder / ("adversarial" if weight else "pixel")
-    runs[name] = players, train(players, stages, place / "checkpoint.npz")
+    gan = make_gan(copy, new_discriminator(), own_run, loss, pixel_weight, weight)
+    watched = own_run.watchers(viewer(copy, about).enhance, val_pairs, (low, normal))
+    saver = training.EpochCheckpoints(copy, own_run.folder, keep)
+    runs[name] = gan, own_run.fit_gan(gan, train_pairs, [*watched, saver])
 print(f"all in {time.time() - started:.0f} s")
 
 # %% [markdown]
-# Both losses of the last run; ln 2, about 0.69, is what a judge pays that knows nothing.
+# Both losses of the last run; ln 2, about 0.69, is what a discriminator pays that knows nothing.
 
 # %%
-players, history = runs[f"λ = {pixel_weight}"]
-plotting.loss_curves(history)
+gan, history = runs[f"λ = {pixel_weight}"]
+display.loss_curves(history)
 
 # %%
-viewers = {name: viewer(p.generator) for name, (p, _) in runs.items()}
+viewers = {name: viewer(trained.generator, about) for name, (trained, _) in runs.items()}
 shown_runs = {name: enhancer.enhance(low) for name, enhancer in viewers.items()}
-plotting.show_images({"low": low, "normal": normal, **shown_runs})
+display.show_images({"low": low, "normal": normal, **shown_runs})
 
 # %% [markdown]
 # ## Evaluation
@@ -575,22 +543,22 @@ plotting.show_images({"low": low, "normal": normal, **shown_runs})
 # steps, shows what the discriminator gives and takes.
 
 # %%
-methods = {name: baselines.BASELINES[name] for name in ("input", "gamma", "auto_gamma")}
+methods = {name: enhancers.BASELINES[name] for name in ("input", "gamma", "auto_gamma")}
 methods |= {name: enhancer.enhance for name, enhancer in viewers.items()}
-scenes = supervised.scenes_of(source, [name for name, *_ in val_pairs])
+scenes = data.scenes_of(source, [name for name, *_ in val_pairs])
 records = [
-    results.evaluate(name, method, val_pairs, data=f"{source}, val", scenes=scenes)
+    evaluation.evaluate(name, method, val_pairs, data=f"{source}, val", scenes=scenes)
     for name, method in methods.items()
 ]
-results.save_records("06_resnet_gan", records, folder)
-Markdown(results.table(records))
+evaluation.save_records("06_resnet_gan", records, folder)
+Markdown(evaluation.table(records))
 
 # %% [markdown]
 # After so few steps on three scenes neither has learnt much. The same cells with the profile `cpu`,
 # on LOL's pairs, gave this record; the last row is what the project ships.
 
 # %%
-Markdown(results.table(results.load_records("resnet_gan_lol")))
+Markdown(evaluation.table(evaluation.load_records("resnet_gan_lol")))
 
 # %% [markdown]
 # ## Batch against instance normalisation at test time
@@ -614,19 +582,19 @@ def normed(norm):
     return keras.Model(low, layers.Rescaling(0.5, 0.5)(x))
 
 
-def fitted(norm, epochs=4):
+def fitted(norm, pairs, loss, seed, epochs=4):
     """Train a small generator with the pixel loss."""
     keras.utils.set_random_seed(seed)
     network = normed(norm)
-    network.compile(keras.optimizers.Adam(3e-3), pixel_loss, **training.compile_options())
-    _, dark, bright = zip(*train_pairs, strict=True)
-    stream = supervised.PairStream(dark, bright, 64, 8, seed, steps=20)
+    network.compile(keras.optimizers.Adam(3e-3), loss, **core.compile_options())
+    _, dark, bright = zip(*pairs, strict=True)
+    stream = data.PairStream(dark, bright, 64, 8, seed, steps=20)
     network.fit(stream, epochs=epochs, shuffle=False, verbose=0)
     return network
 
 
 # %%
-photos, truths = (np.stack([images.to_float(p[i])[:160, :240] for p in val_pairs]) for i in (1, 2))
+photos, truths = (np.stack([core.to_float(p[i])[:160, :240] for p in val_pairs]) for i in (1, 2))
 
 
 def score(outputs):
@@ -635,8 +603,9 @@ def score(outputs):
     return float(np.mean([psnr(a, b) for a, b in zip(outputs, truths, strict=True)]))
 
 
-with_batch = fitted(layers.BatchNormalization)
-with_instance = fitted(lambda: layers.GroupNormalization(-1, epsilon=1e-5))
+fit = partial(fitted, pairs=train_pairs, loss=loss, seed=seed)
+with_batch = fit(layers.BatchNormalization)
+with_instance = fit(lambda: layers.GroupNormalization(-1, epsilon=1e-5))
 scores = {"batch norm, averages of training": score(with_batch(photos, training=False))}
 scores["batch norm, batch of all photos"] = score(with_batch(photos, training=True))
 single = [ops.convert_to_numpy(with_batch(p[None], training=True))[0] for p in photos]
@@ -656,9 +625,9 @@ print(*(f"{name:34} {value:.2f} dB" for name, value in scores.items()), sep="\n"
 # point, for readers without a running kernel.
 
 # %%
-places = {"pixel loss alone": "pixel", f"λ = {pixel_weight}": "adversarial"}
+places = {name: place for name, (place, _) in plans.items()}
 places |= {"before both": "warm"} if warm_stages else {}
-saved = {name: list(adversarial.saved_epochs(folder / p).values()) for name, p in places.items()}
+saved = {name: list(training.saved_epochs(folder / p).values()) for name, p in places.items()}
 views: dict = {}
 
 
@@ -666,33 +635,31 @@ def render(run, epoch):
     """Enhance the example with a saved epoch of a run."""
     path = saved[run][min(epoch, len(saved[run])) - 1]
     if path not in views:
-        views[path] = viewer(keras.saving.load_model(path, compile=False)).enhance(low)
+        network = keras.saving.load_model(path, compile=False)
+        views[path] = viewer(network, about).enhance(low)
     return views[path]
 
 
 last = max(len(paths) for paths in saved.values())
 sliders = {"run": list(saved), "epoch": (1, last, 1, last)}
-widgets.image_slider(render, **sliders)
+display.image_slider(render, **sliders)
 
 # %%
-widgets.static(render, **sliders)
+display.static(render, **sliders)
 
 # %% [markdown]
 # ## From network to enhancer
 
 # %%
 final = resnet(width, blocks)
-final.set_weights(players.generator.get_weights())
-facts = {"data": source, "split": "train", "pairs": len(train_pairs), "seed": seed}
-facts |= {"width": width, "blocks": blocks, "judge_width": judge_width}
-facts |= {"pixel_weight": pixel_weight, "ssim_weight": ssim_weight, "precision": precision}
-facts |= {"warm_stages": warm_stages, "stages": stages, "steps": steps, "ema": ema}
-facts |= {"warm_rate": warm_rate, "learning_rate": learning_rate}
-facts |= {"hardware": f"{os.cpu_count()} CPU cores"}
+final.set_weights(gan.generator.get_weights())
+facts = {"data": source, "pairs": len(train_pairs), "precision": precision}
+facts |= {"width": width, "blocks": blocks, "judge_width": discriminator_width}  # an old key
+facts |= {"pixel_weight": pixel_weight, "ssim_weight": ssim_weight}
+facts |= {"warm_stages": warm_stages, "warm_rate": warm_rate}
 
 # %%
-card = {"name": "resnet_gan", "method": "ResNet-generator GAN", "inputs": ["low"], "multiple": 4}
-card |= {"halo": None, "training": facts, "licence": supervised.LICENCES[source]}
+card = run.card(about, data.LICENCES[source], **facts)
 trained = load_enhancer(save_enhancer(final, folder / "resnet_gan", card))
 print(f"the same twice: {np.array_equal(*(trained.enhance(low) for _ in range(2)))}")
 for share in (1.0, 0.25):
@@ -722,11 +689,11 @@ print(f"{psnr(stretched, pale):.1f} dB from what was to be saved")
 # for no reason. **Strong noise** is taken for texture.
 
 # %%
-good = images.to_float(synthetic.scenes()["coffee"])[::2, ::2]
-night = synthetic.darken(good, 0, synthetic.Camera(exposure=0.01))
+good = core.to_float(data.sample_scenes()["coffee"])[::2, ::2]
+night = data.darken(good, 0, data.Camera(exposure=0.01))
 pictures = {"well exposed": good, "and enhanced": trained.enhance(good)}
 pictures |= {"a hundredth of the light": night, "enhanced": trained.enhance(night)}
-plotting.show_images(pictures, columns=2)
+display.show_images(pictures, columns=2)
 
 # %% [markdown]
 # ## Exercises
@@ -752,11 +719,11 @@ for count in (2, 4, 6):
 
 # %% tags=["solution"]
 set_trainable(old, True)
-compile_judge(old)
+compile_discriminator(old)
 print(f"{movement(old, lambda: old.train_on_batch([dark, bright], labels)):.3f}")
 
 # %% [markdown]
-# **3.** Enlarge with a 1×1 convolution as coded, then with 3×3. How different are neighbouring
+# **3.** Upsample with a 1×1 convolution as coded, then with 3×3. How different are neighbouring
 # pixels inside and across the blocks of 2×2 that repeating makes?
 #
 # <details><summary>Solution</summary>After 1×1 there is no difference inside a block at all: half
@@ -780,4 +747,4 @@ for size in (1, 3):
 # - The same generator with the pixel loss alone is the control that every GAN owes its reader.
 
 # %%
-print(training.versions())
+print(core.versions())

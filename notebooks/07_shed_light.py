@@ -37,7 +37,7 @@ if "google.colab" in sys.modules:  # elsewhere the package is installed already
 # ## What you will learn
 #
 # - how an encoder can be made to keep brightness and content in different numbers;
-# - how to decode at any level: swap, average, interpolate and extrapolate those numbers;
+# - how to decode at any brightness: swap, average, interpolate and extrapolate those numbers;
 # - what a triplet loss is, and what goes wrong when hue is compared as if it were a line;
 # - why a score that may look at the true photo's brightness is another score.
 #
@@ -51,33 +51,21 @@ if "google.colab" in sys.modules:  # elsewhere the package is installed already
 
 # %%
 import json
-import os
 import time
-from pathlib import Path
+from functools import partial
 
 import keras
 import numpy as np
 from IPython.display import Markdown
 from keras import layers, ops
 
-from lle_utils import (
-    baselines,
-    files,
-    images,
-    plotting,
-    results,
-    supervised,
-    synthetic,
-    training,
-    widgets,
-)
-from lle_utils.inference import Enhancer, load_enhancer, multiply_adds, save_enhancer
-from lle_utils.layers import CropLike, FadeIn, TowardsMean
-from lle_utils.losses import ssim_loss
+from lle_utils import core, data, display, enhancers, evaluation, training
+from lle_utils.enhancers import Enhancer, load_enhancer, save_enhancer
+from lle_utils.nn import CropLike, FadeIn, TowardsMean, ssim_loss
 
 # %% [markdown]
 # The next cell holds everything there is to set. The weights of the losses are those of the
-# paper; `blind`, `spread` and `highest` are ours and explained where they are used.
+# paper; `reference_dropout`, `spread` and `highest` are ours and explained where they are used.
 
 # %% tags=["parameters"]
 source = "synthetic"  # or "lol": the pairs of LOL
@@ -92,9 +80,9 @@ feature_weight = 0.2  # weight of the feature loss; the paper has 2
 content_weight = 0.1  # weight of the hue and saturation loss; the paper has 2
 hue = "circular"  # how hue is compared: "linear" as in the paper, or "circular"
 patch = 0.25  # side of the luminance patch as a share of the crop's; 0 for none
-blind = 0.5  # share of training photos whose reference is the mean vector; the paper has 0
-spread = 0.5  # share of training photos that are shown at other levels than 1; the paper has 0
-highest = 1.25  # the highest of these levels
+reference_dropout = 0.5  # share of training photos without a reference; the paper has 0
+spread = 0.5  # share of training photos that are shown at other strengths than 1; the paper has 0
+highest = 1.25  # the highest of these strengths
 validate_every = 2  # epochs between two measurements on validation photos
 seed = 0
 deterministic = False  # bit-identical repeats, at some cost in speed
@@ -106,18 +94,18 @@ output_dir = ""  # where results go; empty: runs/07_shed_light in the project
 # Pairs of one scene, dark and well lit: of the synthetic camera, or those of LOL. The example
 # that we look at is synthetic whatever `source` is, and its scene is not trained on.
 
-
 # %%
-train_pairs, val_pairs = (supervised.load_pairs(source, split, seed) for split in ("train", "val"))
+core.set_seed(seed, deterministic)  # determinism has to be asked for before anything is computed
+train_pairs, val_pairs = (data.load_pairs(source, split, seed) for split in ("train", "val"))
 first = train_pairs[0][1]
 print(f"{len(train_pairs)} pairs for training, {len(val_pairs)} for validation; ", end="")
 print(f"{first.dtype} {first.shape}, from {first.min()} to {first.max()}")
 
 # %%
-sample = synthetic.synthetic_pairs(2, (160, 240), seed + 1, synthetic.VAL_SCENES)
-low, normal = (images.to_float(side[0]) for side in (sample.low, sample.normal))
-other = images.to_float(sample.normal[1])
-plotting.show_images({"low": low, "normal": normal, "another scene": other})
+sample = data.synthetic_pairs(2, (160, 240), seed + 1, data.VAL_SCENES)
+low, normal = (core.to_float(side[0]) for side in (sample.low, sample.normal))
+other = core.to_float(sample.normal[1])
+display.show_images({"low": low, "normal": normal, "another scene": other})
 
 # %% [markdown]
 # ## The idea
@@ -173,7 +161,7 @@ encode = encoder(width=8)
 print("skips", [tuple(s.shape) for s in skips])
 print("content", tuple(content.shape), "luminance", tuple(luminance.shape))
 print(f"paper: {encoder().count_params():,} parameters")
-plotting.show_images([ops.convert_to_numpy(s)[0, ..., 0] for s in skips[:3]], columns=3)
+display.show_images([ops.convert_to_numpy(s)[0, ..., 0] for s in skips[:3]], columns=3)
 
 # %% [markdown]
 # ## The decoder
@@ -208,33 +196,27 @@ for side in ((5, 7), (33, 50)):
 # %% [markdown]
 # ## The network
 #
-# Encoder and decoder are joined by a layer that moves the luminance by a **level**:
+# Encoder and decoder are joined by a layer that moves the luminance by a **strength**:
 #
 # $$ \ell(\alpha) = \ell_\mathrm{low} + \alpha\,(\bar\ell - \ell_\mathrm{low}) $$
 #
 # At 0 the photo keeps its own luminance, at 1 it gets $\bar\ell$, the mean over the well-lit
 # training photos, and beyond 1 more than that. With a reference, its vector takes the place of
-# $\bar\ell$. The level and the mean are our additions; the paper always has a reference.
+# $\bar\ell$. The strength and the mean are our additions; the paper always has a reference.
 #
 # A decoder cannot give back every grain of the photo. So below a quarter its result fades into the
-# photo itself (`FadeIn`), and level 0 is that photo exactly. Training sees the decoder alone.
+# photo itself (`FadeIn`), and strength 0 is that photo exactly. Training sees the decoder alone.
 
 
 # %%
 def shed_light(width=32):
-    """Build the network: ``low`` (N, H, W, 3) and ``level`` (N, 1) to a photo in [0, 1]."""
-    low, level = keras.Input((None, None, 3), name="low"), keras.Input((1,), name="level")
+    """Build the network: ``low`` (N, H, W, 3) and ``strength`` (N, 1) to a photo in [0, 1]."""
+    low, strength = keras.Input((None, None, 3), name="low"), keras.Input((1,), name="level")
     *features, luminance = encoder(width)(low)
-    luminance = TowardsMean(name="towards_mean")([luminance, level])
+    luminance = TowardsMean(name="towards_mean")([luminance, strength])
     photo = decoder(width)([*features, luminance])
-    photo = FadeIn(name="fade_in")([low, photo, level])
-    return keras.Model([low, level], photo, name="shed_light")
-
-
-def describe(network):
-    """Print parameters and multiply-adds for a photo of 256x256."""
-    cost = multiply_adds(network) / 1e9
-    print(f"{network.count_params():,} parameters, {cost:.1f} G multiply-adds")
+    photo = FadeIn(name="fade_in")([low, photo, strength])
+    return keras.Model([low, strength], photo, name="shed_light")
 
 
 # %% [markdown]
@@ -245,26 +227,33 @@ def describe(network):
 # %%
 for channels in (32, 16):
     print(f"width {channels}: ", end="")
-    describe(shed_light(channels))
-training.set_seed(seed, deterministic)
+    training.describe(shed_light(channels))
+core.set_seed(seed)
 network = shed_light(width)
-describe(network)
+training.describe(network)
 
 # %% [markdown]
 # The decoder can be asked alone, again and again, once a photo is encoded. An `Enhancer` does
-# so: `prepare` encodes and returns a function of the level, which a slider can call. Before
-# training nothing can be seen yet but the photo, at level 0.
-
+# so: `prepare` encodes and returns a function of the strength, which a slider can call. Before
+# training nothing can be seen yet but the photo, at strength 0.
 
 # %%
+CARD = {
+    "name": "shed_light",
+    "method": "Shed Various Lights",
+    "inputs": ["low", "level"],
+    "multiple": 1,
+    "halo": None,
+}
+
+
 def viewer(network):
     """Return the network as an enhancer, to see its results on whole photos."""
-    card = {"name": "shed_light", "inputs": ["low", "level"], "multiple": 1, "halo": None}
-    return Enhancer(network, card)
+    return Enhancer(network, CARD)
 
 
 at = viewer(network).prepare(low)
-plotting.show_images({f"level {level}": at(level) for level in (0, 0.5, 1)})
+display.show_images({f"strength {strength}": at(strength) for strength in (0, 0.5, 1)})
 
 # %% [markdown]
 # ## Loss 1: the photo
@@ -274,7 +263,7 @@ plotting.show_images({f"level {level}": at(level) for level in (0, 0.5, 1)})
 
 
 # %%
-def reconstruction_loss(wanted, enhanced):
+def reconstruction_loss(wanted, enhanced, ssim_weight=0.0):
     """Return the mean absolute difference plus the weighted structural similarity."""
     loss = ops.mean(ops.abs(wanted - enhanced))
     if ssim_weight:
@@ -376,7 +365,7 @@ def content_loss(low, enhanced, circular=False):
 # %%
 shades = dict(zip(("hue", "saturation"), hue_saturation(normal[None]), strict=True))
 pictures = {name: ops.convert_to_numpy(plane)[0] for name, plane in shades.items()}
-plotting.show_images({"normal": normal} | pictures)
+display.show_images({"normal": normal} | pictures)
 
 # %% [markdown]
 # **A circle taken for a line.** Hue turns: pure red is 0, and so is 1. The paper compares it as
@@ -402,23 +391,44 @@ costs = {
     name: [float(content_loss(mixed(0.0), mixed(t), circular)) for t in turns]
     for name, circular in (("as a line", False), ("as a circle", True))
 }
-plotting.plot_curves(turns, costs, "hue away from red (turns)", "content loss", diagonal=False)
+display.plot_curves(turns, costs, "hue away from red (turns)", "content loss", diagonal=False)
 
 # %% [markdown]
-# ## Training: which photo at which level
+# ## Training: which photo at which strength
 #
 # In the paper the reference is always the well-lit photo of the pair. The network then never
-# sees $\bar\ell$, and a level only where the luminance patch made one. Ours draws for each
+# sees $\bar\ell$, and a strength only where the luminance patch made one. Ours draws for each
 # photo:
 #
-# - the **reference**: with probability `blind` the mean vector, else the pair's own. With the
-#   mean vector the network must guess the brightness, as it must in use;
-# - the **level**: with probability `spread` one between 0 and `highest`. What it should paint
-#   then is the blend $I_\mathrm{low} + \alpha (I_\mathrm{normal} - I_\mathrm{low})$, so level 0
-#   gives the photo back and brightness grows evenly;
-# - a **luminance patch**, as in the paper: a random window of the dark photo is blended with
-#   the well-lit one, so that one photo holds several levels. (The paper's window has a fixed
-#   size, ours is a share of the crop.)
+# - the **reference**: the vector of the pair's own, but with probability `reference_dropout` that
+#   is dropped and the mean vector takes its place. Then the network must guess the brightness,
+#   as it must in use;
+# - the **strength**: with probability `spread` one between 0 and `highest`. What it should paint
+#   then is the blend $I_\mathrm{low} + \alpha (I_\mathrm{normal} - I_\mathrm{low})$, so strength 0
+#   gives the photo back and brightness grows evenly.
+
+
+# %%
+def draw(own, bright, mean, seeds, reference_dropout=0.5, spread=0.5, highest=1.25):
+    """Return the strength (N, 1) of each photo and the vector (N, C) that is its reference."""
+
+    def chance():
+        return keras.random.uniform((ops.shape(own)[0], 1), seed=seeds)
+
+    strength = highest * chance() ** 2  # low ones more often: there a little is much
+    strength = ops.where(chance() < spread, strength, ops.ones_like(strength))
+    return strength, ops.where(chance() < reference_dropout, mean, bright)
+
+
+seeds = keras.random.SeedGenerator(seed)
+drawn, _ = draw(np.zeros((1000, 3)), np.ones((1000, 3)), np.zeros(3), seeds)
+below = {top: (ops.convert_to_numpy(drawn) < top).sum() for top in (0.25, 0.5, 1)}
+print("of 1000 strengths", ", ".join(f"{count} are below {top}" for top, count in below.items()))
+
+# %% [markdown]
+# From the paper comes the **luminance patch**: a random window of the dark photo is blended with
+# the well-lit one, so that one photo holds several strengths. (The paper's window has a fixed size,
+# ours is a share of the crop.)
 
 
 # %%
@@ -438,187 +448,186 @@ def luminance_patch(low, normal, seeds, share):
 keras.utils.set_random_seed(seed)
 seeds = keras.random.SeedGenerator(seed)
 patched = ops.convert_to_numpy(luminance_patch(low[None], normal[None], seeds, 0.25))
-plotting.show_images({"low": low, "with a luminance patch": patched[0]})
+display.show_images({"low": low, "with a luminance patch": patched[0]})
+
+# %% [markdown]
+# The mean vector follows the training: after each step it moves a little towards the vectors of
+# this step's well-lit photos.
+
+
+# %%
+def follow(mean, bright, share=0.05):
+    """Move the mean vector (C,), a variable, towards the mean of well-lit photos (N, C)."""
+    goal = ops.stop_gradient(ops.mean(bright, axis=0))
+    mean.assign(mean + share * (goal - mean))
+
 
 # %% [markdown]
 # The encoder runs three times in a step, on dark photo, reference and result, always with the
-# same weights. The mean vector follows the training: after each step it moves a little towards
-# the vectors of this step's well-lit photos.
+# same weights. `WeightedTerms` adds up the losses and keeps track of each.
 
 # %%
 TERMS = ("reconstruction", "feature", "content")
 
 
-class ShedLight(keras.Model):
+class ShedLight(training.WeightedTerms):
     """Train the network on pairs with the three losses."""
 
-    def __init__(self, network, term_weights, seed=0):
-        super().__init__()
-        self.network = network
+    def __init__(
+        self, network, weights, seed=0, draw=draw, patch=0.25, ssim_weight=0.0, circular=True
+    ):
+        super().__init__(network, dict(zip(TERMS, weights, strict=True)))
         parts = ("encoder", "decoder", "towards_mean")
         self.encoder, self.decoder, self.towards_mean = map(network.get_layer, parts)
-        self.term_weights = term_weights
         self.seeds = keras.random.SeedGenerator(seed)
-        self.trackers = [keras.metrics.Mean(name=name) for name in TERMS]
+        self.draw, self.patch = draw, patch
+        self.ssim_weight, self.circular = ssim_weight, circular
 
     def call(self, low):
         """Hand the photos on: all is done where the well-lit ones are known as well."""
         return low
 
-    def chance(self, count):
-        """Return random numbers (count, 1) in [0, 1)."""
-        return keras.random.uniform((count, 1), seed=self.seeds)
-
-    def draw(self, own, bright):
-        """Return the level (N, 1) of each photo and the vector that is its reference."""
-        count = ops.shape(own)[0]
-        level = highest * self.chance(count) ** 2  # low ones more often: there a little is much
-        level = ops.where(self.chance(count) < spread, level, ops.ones_like(level))
-        mean = ops.convert_to_tensor(self.towards_mean.mean)
-        return level, ops.where(self.chance(count) < blind, mean, bright)
-
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Add up the three terms for dark photos ``x`` and well-lit ones ``y``."""
-        low = luminance_patch(x, y, self.seeds, patch) if patch else x
-        *features, own = self.encoder(low)
-        bright = self.encoder(y)[-1]
-        level, reference = self.draw(own, bright)
-        vector = own + level * (reference - own)
-        level = level[..., None, None]
-        wanted = ops.clip(low + level * (y - low), 0, 1)
+        low = luminance_patch(x, y, self.seeds, self.patch) if self.patch else x
+        (*features, own), bright = self.encoder(low), self.encoder(y)[-1]
+        mean = self.towards_mean.mean
+        strength, reference = self.draw(own, bright, ops.convert_to_tensor(mean), self.seeds)
+        vector = own + strength * (reference - own)
         enhanced = self.decoder([*features, vector])
         *_, content, luminance = self.encoder(enhanced)
-        self.follow(bright)
+        follow(mean, bright)
+        wanted = ops.clip(low + strength[..., None, None] * (y - low), 0, 1)
         return self.add_up(
-            reconstruction_loss(wanted, enhanced),
+            reconstruction_loss(wanted, enhanced, self.ssim_weight),
             feature_loss(vector, own, luminance, features[-1], content),
-            content_loss(low, enhanced, hue == "circular"),
+            content_loss(low, enhanced, self.circular),
         )
-
-    def follow(self, bright):
-        """Move the mean vector towards those of well-lit photos."""
-        mean, goal = self.towards_mean.mean, ops.stop_gradient(ops.mean(bright, axis=0))
-        mean.assign(mean + 0.05 * (goal - mean))
-
-    def add_up(self, *terms):
-        """Note the terms and return their weighted sum."""
-        for tracker, term in zip(self.trackers, terms, strict=True):
-            tracker.update_state(term)
-        return sum(w * term for w, term in zip(self.term_weights, terms, strict=True))
 
 
 # %% [markdown]
 # As in notebook 04: warm-up and cosine, averaged weights, crops in stages, validation on whole
-# photos, blind, at level 1. A run that is killed goes on from its checkpoint.
+# photos, blind, at strength 1. A run that is killed goes on from its checkpoint.
 
 # %%
-folder = Path(output_dir) if output_dir else files.project_root() / "runs" / "07_shed_light"
-total = steps * sum(epochs for epochs, *_ in stages)
-_, crop, batch_size = max(stages, key=lambda stage: stage[1] ** 2 * stage[2])
-trainer = ShedLight(network, (1.0, feature_weight, content_weight), seed)
-optimizer = supervised.make_optimizer(learning_rate, total, warmup, ema or None)
-trainer.compile(optimizer, **training.compile_options())
-trainer.build((None, crop, crop, 3))
-plan = supervised.estimate_training(trainer, crop, batch_size, total)
+run = training.Run(
+    core.run_folder("07_shed_light", output_dir),
+    stages,
+    steps,
+    learning_rate,
+    warmup,
+    ema,
+    validate_every,
+    seed,
+)
+
+# %%
+drawing = partial(draw, reference_dropout=reference_dropout, spread=spread, highest=highest)
+weights = (1.0, feature_weight, content_weight)
+trainer = ShedLight(network, weights, seed, drawing, patch, ssim_weight, hue == "circular")
+trainer.compile(run.optimizer(), **core.compile_options())
+trainer.build((None, None, None, 3))
+plan = run.estimate(trainer)
 
 # %% [markdown]
 # Averaged weights speak of luminance in numbers that differ a little from those of the weights in
 # training, which the mean vector follows. So before each validation it is computed anew with
-# them, from whole well-lit photos; a hundred are enough.
+# them, from whole well-lit photos.
 
+
+# %%
+def luminance_vectors(network, photos):
+    """Return the luminance vectors (N, C) of photos (H, W, 3), uint8."""
+    encode = network.get_layer("encoder")
+    vectors = [encode(core.to_float(photo)[None])[-1] for photo in photos]
+    return np.concatenate([ops.convert_to_numpy(vector) for vector in vectors])
+
+
+class Validation(training.ValidationPsnr):
+    """Measure with the mean vector, over well-lit photos, that belongs to the weights."""
+
+    def __init__(self, network, photos, pairs, every):
+        super().__init__(viewer(network).enhance, pairs, every)
+        self.network, self.photos = network, photos
+
+    def measure(self):
+        mean = self.network.get_layer("towards_mean").mean
+        kept = np.asarray(mean).copy()
+        mean.assign(luminance_vectors(self.network, self.photos).mean(axis=0))
+        value = super().measure()
+        mean.assign(kept)
+        return value
+
+
+# %% [markdown]
+# A hundred photos are enough for the mean vector of the enhancer, and a fifth of them here.
 
 # %%
 _, dark, bright = zip(*train_pairs, strict=True)
 lit = bright[:: max(1, len(bright) // 100)]
-encode, towards_mean = network.get_layer("encoder"), network.get_layer("towards_mean")
-
-
-def luminance_of(photo):
-    """Return the luminance vector of a photo (H, W, 3), uint8."""
-    return ops.convert_to_numpy(encode(images.to_float(photo)[None])[-1])[0]
-
-
-class Validation(supervised.ValidationPsnr):
-    """Measure with the mean vector that belongs to the weights."""
-
-    def measure(self):
-        kept = ops.convert_to_numpy(towards_mean.mean)
-        towards_mean.mean.assign(np.mean([luminance_of(photo) for photo in lit[::5]], axis=0))
-        value = super().measure()
-        towards_mean.mean.assign(kept)
-        return value
-
-
-# %%
-validate = Validation(viewer(network).enhance, val_pairs, validate_every)
-checkpoint = folder / "shed_light_checkpoint.npz"
+validate = Validation(network, lit[::5], val_pairs, validate_every)
+checkpoint = run.folder / "shed_light_checkpoint.npz"
 started = time.time()
-history = supervised.fit_pairs(
+history = training.fit_pairs(
     trainer, dark, bright, stages, steps, checkpoint, seed, callbacks=[validate], verbose=0
 )
-print(f"{total} steps in {time.time() - started:.0f} s; ", end="")
+print(f"{run.total_steps} steps in {time.time() - started:.0f} s; ", end="")
 print(f"best PSNR {max(history['val_psnr']):.2f} dB")
 
 # %%
-plotting.loss_curves(history)
+display.loss_curves(history)
 
 # %% [markdown]
 # We go on with the best state and compute its mean vector once more, from all of these photos.
 
 # %%
 training.load_checkpoint(training.best_path(checkpoint), trainer)
-vectors = np.stack([luminance_of(photo) for photo in lit])
-towards_mean.mean.assign(vectors.mean(axis=0))
+vectors = luminance_vectors(network, lit)
+network.get_layer("towards_mean").mean.assign(vectors.mean(axis=0))
+print(f"{len(vectors)} photos; mean vector of length {np.linalg.norm(vectors.mean(axis=0)):.2f}")
 
 # %% [markdown]
 # ## From network to enhancer
 
 # %%
-facts = {"data": source, "split": "train", "pairs": len(train_pairs), "seed": seed}
-facts |= {"width": width, "stages": stages, "steps": steps, "warmup": warmup}
-facts |= {"learning_rate": learning_rate, "ema": ema, "hue": hue, "patch": patch}
-facts |= {"weights": dict(zip(TERMS, trainer.term_weights, strict=True))}
-facts |= {"ssim_weight": ssim_weight, "blind": blind, "spread": spread, "highest": highest}
-facts |= {
-    "hardware": f"{os.cpu_count()} CPU cores",
-    "best_epoch": int(np.argmax(history["val_psnr"])) + 1,
-}
-card = viewer(network).card | {"method": "Shed Various Lights"}
-card |= {"training": facts, "licence": supervised.LICENCES[source]}
-trained = load_enhancer(save_enhancer(network, folder / "shed_light", card))
+facts = {"data": source, "pairs": len(train_pairs), "width": width, "hue": hue, "patch": patch}
+facts |= {"weights": dict(trainer.term_weights), "ssim_weight": ssim_weight}
+facts |= {"blind": reference_dropout, "spread": spread, "highest": highest}  # as in shipped cards
+card = run.card(CARD, data.LICENCES[source], history, **facts)
+trained = load_enhancer(save_enhancer(network, run.folder / "shed_light", card))
 
 # %% [markdown]
-# ## One photo, many levels
+# ## One photo, many strengths
 #
-# The photo is encoded once. Level 0 is the photo itself, 1 the brightness of the training
+# The photo is encoded once. Strength 0 is the photo itself, 1 the brightness of the training
 # photos, 1.25 the most that training showed. After a minute on three scenes the pictures are
-# soft, with a grid in them, and colours are pale; the order of the levels comes first.
+# soft, with a grid in them, and colours are pale; the order of the strengths comes first.
 
 # %%
 at = trained.prepare(low)
-levels = [0, 0.25, 0.5, 0.75, 1, 1.25]
-plotting.show_images({f"level {level}": at(level) for level in levels})
+strengths = [0, 0.25, 0.5, 0.75, 1, 1.25]
+display.show_images({f"strength {strength}": at(strength) for strength in strengths})
 
 # %% [markdown]
-# Mean brightness should grow with the level, for every photo, and start at the photo's own.
+# Mean brightness should grow with the strength, for every photo, and start at the photo's own.
 
 
 # %%
-def brightness(at, levels):
-    """Return the mean of a prepared photo at several levels."""
-    return [float(at(level).mean()) for level in levels]
+def brightness(at, strengths):
+    """Return the mean of a prepared photo at several strengths."""
+    return [float(at(strength).mean()) for strength in strengths]
 
 
 fine = np.linspace(0, 1.5, 13)
-second = images.to_float(val_pairs[-1][1])
+second = core.to_float(val_pairs[-1][1])
 curves = {"the example": brightness(at, fine)}
 curves["a validation photo"] = brightness(trained.prepare(second), fine)
-plotting.plot_curves(fine, curves, "level", "mean brightness", diagonal=False)
+display.plot_curves(fine, curves, "strength", "mean brightness", diagonal=False)
 
 # %% [markdown]
 # ## Try it
 #
-# `level` goes from the dark photo to beyond the training mean; `towards` says what level 1
+# `strength` goes from the dark photo to beyond the training mean; `towards` says what strength 1
 # means. The picture below the sliders is their starting point, for readers without a running
 # kernel.
 
@@ -626,16 +635,16 @@ plotting.plot_curves(fine, curves, "level", "mean brightness", diagonal=False)
 prepared = {"the mean": at, "another scene": trained.prepare(low, reference=other)}
 
 
-def at_level(level, towards):
-    """Paint the example at a level, towards the mean or another photo."""
-    return prepared[towards](level)
+def at_strength(strength, towards):
+    """Paint the example at a strength, towards the mean or another photo."""
+    return prepared[towards](strength)
 
 
-sliders = {"level": (0.0, 1.5, 0.05, 1.0), "towards": list(prepared)}
-widgets.image_slider(at_level, **sliders)
+sliders = {"strength": (0.0, 1.5, 0.05, 1.0), "towards": list(prepared)}
+display.image_slider(at_strength, **sliders)
 
 # %%
-widgets.static(at_level, **sliders)
+display.static(at_strength, **sliders)
 
 # %% [markdown]
 # ## Swap the reference
@@ -651,7 +660,7 @@ swapped = {name: trained.enhance(low, reference=photo) for name, photo in refere
 rows = ["| reference | its mean | mean of the result |", "|---|---|---|"]
 for name, photo in references.items():
     rows.append(f"| {name} | {photo.mean():.3f} | {swapped[name].mean():.3f} |")
-plotting.show_images(swapped, columns=2)
+display.show_images(swapped, columns=2)
 
 # %%
 Markdown("\n".join(rows))
@@ -660,27 +669,27 @@ Markdown("\n".join(rows))
 # ## A bank of brightness levels
 #
 # No photo at hand? Sort the well-lit training photos by their mean and average the vectors of
-# each fifth. Going through this *bank* is a slider without a reference. Unlike the level it
+# each fifth. Going through this *bank* is a slider without a reference. Unlike the strength it
 # runs along brightnesses that really occurred, from dim rooms to bright ones.
 
 # %%
-decode = network.get_layer("decoder")
+encode, decode = network.get_layer("encoder"), network.get_layer("decoder")
 order = np.argsort([photo.mean() for photo in lit])
 fifths = np.array_split(order, 5)
 bank = [vectors[fifth].mean(axis=0) for fifth in fifths]
 
 
-def paint(features, vector):
+def paint(decode, features, vector):
     """Decode the features of one photo with a luminance vector."""
     return ops.convert_to_numpy(decode([*features, ops.convert_to_tensor(vector[None])]))[0]
 
 
 *features, own = encode(low[None])
-painted = [paint(features, vector) for vector in bank]
+painted = [paint(decode, features, vector) for vector in bank]
 for fifth, photo in zip(fifths, painted, strict=True):
     source_mean = np.mean([lit[i].mean() for i in fifth]) / 255
     print(f"photos of mean {source_mean:.3f}: the result has {photo.mean():.3f}")
-plotting.show_images(painted[::2], titles=["dimmest fifth", "middle", "brightest"])
+display.show_images(painted[::2], titles=["dimmest fifth", "middle", "brightest"])
 
 # %% [markdown]
 # **Several references.** The released code averages the *pictures* that they give. One can also
@@ -688,9 +697,9 @@ plotting.show_images(painted[::2], titles=["dimmest fifth", "middle", "brightest
 
 # %%
 of_pictures = np.mean([painted[0], painted[4]], axis=0)
-of_vectors = paint(features, (bank[0] + bank[4]) / 2)
+of_vectors = paint(decode, features, (bank[0] + bank[4]) / 2)
 print(f"mean difference {np.abs(of_pictures - of_vectors).mean():.4f}")
-plotting.show_images({"mean of pictures": of_pictures, "picture of mean": of_vectors})
+display.show_images({"mean of pictures": of_pictures, "picture of mean": of_vectors})
 
 # %% [markdown]
 # ## What the content ignores
@@ -707,59 +716,59 @@ def share_of_light(dark, lit):
     return float(within.sum() / np.stack([dark, lit]).var(axis=(0, 1)).sum())
 
 
-def summaries(photos):
+def summaries(encode, photos):
     """Return content and luminance vectors of photos (H, W, 3), uint8."""
-    pairs = [encode(images.to_float(photo)[None])[-2:] for photo in photos]
+    pairs = [encode(core.to_float(photo)[None])[-2:] for photo in photos]
     return [np.concatenate([ops.convert_to_numpy(pair[i]) for pair in pairs]) for i in (0, 1)]
 
 
 _, val_dark, val_lit = zip(*val_pairs, strict=True)
-of_dark, of_lit = summaries(val_dark), summaries(val_lit)
+of_dark, of_lit = summaries(encode, val_dark), summaries(encode, val_lit)
 for name, dark_vectors, lit_vectors in zip(("content", "luminance"), of_dark, of_lit, strict=True):
     print(f"{name:10} {share_of_light(dark_vectors, lit_vectors):.2f}")
 
 # %% [markdown]
 # ## Evaluation: three scores that must not be mixed
 #
-# - **mean level**: level 1, blind. Comparable with every other method here.
+# - **mean level**: strength 1, blind. Comparable with every other method here.
 # - **fixed reference**: one training photo, that of median brightness, for all. Blind too.
 # - **own reference**: each photo's own well-lit pair as reference, as in the paper. The method
 #   is *told* how bright the truth is, so this is no score to compare with the others.
 
 # %%
 names = [name for name, *_ in val_pairs]
-scenes = supervised.scenes_of(source, names)
+scenes = data.scenes_of(source, names)
 median = lit[order[len(order) // 2]]
 own_reference = iter(val_lit)
-methods = {"input": baselines.BASELINES["input"], "gamma": baselines.BASELINES["gamma"]}
+methods = {"input": enhancers.BASELINES["input"], "gamma": enhancers.BASELINES["gamma"]}
 methods |= {
     "shed_light, mean level": trained.enhance,
     "shed_light, fixed reference": lambda low: trained.enhance(low, reference=median),
     "shed_light, own reference": lambda low: trained.enhance(low, reference=next(own_reference)),
 }
 records = [
-    results.evaluate(name, method, val_pairs, data=f"{source}, val", scenes=scenes)
+    evaluation.evaluate(name, method, val_pairs, data=f"{source}, val", scenes=scenes)
     for name, method in methods.items()
 ]
-results.save_records("07_shed_light", records, folder)
-Markdown(results.table(records))
+evaluation.save_records("07_shed_light", records, run.folder)
+Markdown(evaluation.table(records))
 
 # %% [markdown]
-# Does brightness rise with the level on *every* validation photo, and does it start at the
-# photo's own? This is measured at six levels and kept.
+# Does brightness rise with the strength on *every* validation photo, and does it start at the
+# photo's own? This is measured at six strengths and kept.
 
 # %%
-rise = {"levels": levels, "images": names, "input": [], "output": []}
+rise = {"levels": strengths, "images": names, "input": [], "output": []}
 for photo in val_dark:
-    prepared_photo = trained.prepare(images.to_float(photo))
-    rise["input"].append(float(images.to_float(photo).mean()))
-    rise["output"].append(brightness(prepared_photo, levels))
-files.write_json(folder / "levels.json", rise)
+    prepared_photo = trained.prepare(core.to_float(photo))
+    rise["input"].append(float(core.to_float(photo).mean()))
+    rise["output"].append(brightness(prepared_photo, strengths))
+core.write_json(run.folder / "levels.json", rise)
 output = np.array(rise["output"])
 rising = (np.diff(output, axis=1) > 0).all(axis=1)
 offset = np.abs(output[:, 0] / rise["input"] - 1)
 print(f"rising on {rising.sum()} of {len(rising)} photos; ", end="")
-print(f"at level 0 at most {offset.max():.0%} away from the input")
+print(f"at strength 0 at most {offset.max():.0%} away from the input")
 
 # %% [markdown]
 # ## The shipped enhancer
@@ -767,46 +776,48 @@ print(f"at level 0 at most {offset.max():.0%} away from the input")
 # A minute of training on three scenes teaches the direction of the slider, not quality. The
 # project ships a network of half the paper's width, trained on LOL's pairs with the profile
 # `cpu`. Its records: the three scores on validation photos, and how brightness follows the
-# level on all of them (the median over photos, and the extremes).
+# strength on all of them (the median over photos, and the extremes).
 
 # %%
-shipped_scores = results.load_records("shed_light_val")
-Markdown(results.table(shipped_scores, ["psnr", "ssim"]))
+shipped_scores = evaluation.load_records("shed_light_val")
+Markdown(evaluation.table(shipped_scores, ["psnr", "ssim"]))
 
 # %%
-path = files.data_dir() / "results" / "shed_light_levels.json"
+path = core.data_dir() / "results" / "shed_light_levels.json"
 shipped_rise = json.loads(path.read_text(encoding="utf-8"))
 ratios = np.array(shipped_rise["output"]) / np.array(shipped_rise["input"])[:, None]
 steps_up = np.diff(shipped_rise["output"], axis=1)
-print(f"at level 0 {ratios[:, 0].min():.2f} to {ratios[:, 0].max():.2f} times the input's mean; ")
-print(f"the smallest step upwards between levels is {steps_up.min():.3f}")
+print(
+    f"at strength 0 {ratios[:, 0].min():.2f} to {ratios[:, 0].max():.2f} times the input's mean; "
+)
+print(f"the smallest step upwards between strengths is {steps_up.min():.3f}")
 spread_of = {"median": np.median, "darkest": np.min, "brightest": np.max}
 curves = {name: f(shipped_rise["output"], axis=0) for name, f in spread_of.items()}
-plotting.plot_curves(
-    np.array(shipped_rise["levels"]), curves, "level", "mean brightness", diagonal=False
+display.plot_curves(
+    np.array(shipped_rise["levels"]), curves, "strength", "mean brightness", diagonal=False
 )
 
 # %%
 shipped = load_enhancer("shed_light")
 shipped_at = shipped.prepare(low)
-plotting.show_images({f"level {level}": shipped_at(level) for level in (0.5, 1, 1.25)})
+display.show_images({f"strength {strength}": shipped_at(strength) for strength in (0.5, 1, 1.25)})
 
 # %% [markdown]
 # ## Where it fails
 #
 # **Far beyond 1** the vector leaves everything that training has seen, and highlights wash out.
-# **A well-exposed photo** at level 1 is pulled towards the training mean, whatever it needs; a
-# level near 0 leaves it alone. **One number for all**: a level brightens lamp and shadow alike,
-# and when half a photo is lit, no level suits both halves.
+# **A well-exposed photo** at strength 1 is pulled towards the training mean, whatever it needs; a
+# strength near 0 leaves it alone. **One number for all**: a strength brightens lamp and shadow
+# alike, and when half a photo is lit, no strength suits both halves.
 
 # %%
-good = images.to_float(synthetic.scenes()["coffee"])[::2, ::2]
+good = core.to_float(data.sample_scenes()["coffee"])[::2, ::2]
 backlit = np.concatenate([good[:, : good.shape[1] // 2] * 0.1, good[:, good.shape[1] // 2 :]], 1)
-pictures = {"level 3": shipped_at(3.0), "well exposed": good}
-pictures |= {"well exposed, level 1": shipped.enhance(good), "half lit": backlit}
-pictures |= {"half lit, level 0.5": shipped.enhance(backlit, 0.5)}
-pictures |= {"half lit, level 1": shipped.enhance(backlit)}
-plotting.show_images(pictures)
+pictures = {"strength 3": shipped_at(3.0), "well exposed": good}
+pictures |= {"well exposed, strength 1": shipped.enhance(good), "half lit": backlit}
+pictures |= {"half lit, strength 0.5": shipped.enhance(backlit, strength=0.5)}
+pictures |= {"half lit, strength 1": shipped.enhance(backlit)}
+display.show_images(pictures)
 
 # %% [markdown]
 # ## Exercises
@@ -868,4 +879,4 @@ for name, photo in {"bright": other, "half as bright": other / 2}.items():
 # Next, `08_compare` puts all methods side by side.
 
 # %%
-print(training.versions())
+print(core.versions())

@@ -59,26 +59,16 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
-from IPython.display import Markdown, display
+from IPython.display import Markdown
+from IPython.display import display as show
 from skimage.feature import ORB, match_descriptors
 
-from lle_utils import (
-    compare,
-    data,
-    files,
-    images,
-    plotting,
-    results,
-    supervised,
-    synthetic,
-    widgets,
-)
-from lle_utils.baselines import BASELINES
-from lle_utils.inference import list_enhancers, load_enhancer
-from lle_utils.layers import UpsampleBilinear
+from lle_utils import core, data, display, evaluation
+from lle_utils.core import luminance
+from lle_utils.display import write_page
+from lle_utils.enhancers import BASELINES, list_enhancers, load_enhancer
 from lle_utils.metrics import METRICS, psnr
-from lle_utils.page import write_page
-from lle_utils.psnr import luminance
+from lle_utils.nn import UpsampleBilinear
 
 # %% [markdown]
 # The next cell holds everything there is to set. `photo` takes the path of one photo or of a
@@ -94,7 +84,7 @@ output_dir = ""  # where results go; empty: runs/08_compare in the project
 # %% [markdown]
 # ## The methods
 #
-# A method is a function from a photo to a photo. Seven need no training; *input* leaves the
+# A method is a function from a photo to a photo. Eight need no training; *input* leaves the
 # photo as it is, the one to beat. The others are whatever `data/pretrained` holds.
 
 # %%
@@ -116,8 +106,8 @@ def load_pairs(source, count, seed):
         pairs = data.lol_pairs("val")
         count = min(count or len(pairs), len(pairs))
         chosen = [pairs[i * len(pairs) // count] for i in range(count)]
-        return [(p.name, images.read_uint8(p.low), images.read_uint8(p.normal)) for p in chosen]
-    pairs = synthetic.synthetic_pairs(count or 4, (200, 300), seed + 1, synthetic.VAL_SCENES)
+        return [(p.name, core.read_uint8(p.low), core.read_uint8(p.normal)) for p in chosen]
+    pairs = data.synthetic_pairs(count or 4, (200, 300), seed + 1, data.VAL_SCENES)
     return list(zip(pairs.names, pairs.low, pairs.normal, strict=True))
 
 
@@ -131,9 +121,9 @@ def own_photos(photo):
 
 
 # %%
-normal = synthetic.synthetic_pairs(1, (400, 600), seed, ("stereo_motorcycle",)).normal[0]
-camera = synthetic.Camera(exposure=0.06, illumination=0.4, photons=4000, read_noise=0.002)
-sample = synthetic.darken(images.to_float(normal), seed, camera)
+normal = data.synthetic_pairs(1, (400, 600), seed, ("stereo_motorcycle",)).normal[0]
+camera = data.Camera(exposure=0.06, illumination=0.4, photons=4000, read_noise=0.002)
+sample = data.darken(core.to_float(normal), seed, camera)
 pairs = load_pairs(source, count, seed)
 photos = own_photos(photo) | {"sample": sample} | {name: low for name, low, _ in pairs[:6]}
 print(f"{len(pairs)} pairs of {source}; in the menu: {', '.join(photos)}")
@@ -157,7 +147,7 @@ def map_network(enhancer):
 
 def curve_maps(enhancer, image):
     """Return the curve maps (H, W, 24) or (H, W, 3) of an image."""
-    padded = images.pad_to_multiple(image, enhancer.card["multiple"])
+    padded = core.pad_to_divisor(image, enhancer.size_divisor)
     maps = keras.ops.convert_to_numpy(map_network(enhancer)(padded[None]))[0]
     return maps[: image.shape[0], : image.shape[1]]
 
@@ -171,13 +161,13 @@ def apply_curves(image, maps, iterations=8, strength=1.0):
 
 
 # %% [markdown]
-# An enhancer with the input *level* has a brightness slider of its own. Its `prepare` looks at
-# the photo once and returns a function of the level. For the preview while dragging it does
+# An enhancer that has a *strength* has a brightness slider of its own. Its `prepare` looks at
+# the photo once and returns a function of it. For the preview while dragging it does
 # the same for every second pixel.
 
 # %%
 curved = [name for name in ("zero_dce", "zero_dce_pp") if name in enhancers]
-adjustable = [name for name, network in enhancers.items() if "level" in network.card["inputs"]]
+adjustable = [name for name, network in enhancers.items() if network.has_strength]
 
 
 class Desk(NamedTuple):
@@ -187,16 +177,16 @@ class Desk(NamedTuple):
     results: dict
     windows: list
     maps: dict
-    levels: dict
+    strengths: dict
 
 
 def lay_out(image):
     """Run every method on a photo (H, W, 3), float in [0, 1]."""
-    low = compare.fit(image)
+    low = display.fit_within(image)
     return Desk(
         low,
         {name: method(low) for name, method in methods.items()},
-        compare.dark_windows(low),
+        display.dark_windows(low),
         {name: curve_maps(enhancers[name], low) for name in curved},
         {name: [enhancers[name].prepare(low[::s, ::s]) for s in (1, 2)] for name in adjustable},
     )
@@ -204,7 +194,7 @@ def lay_out(image):
 
 # %%
 first = next(iter(photos.values()))
-desk = [lay_out(images.load_image(first) if isinstance(first, Path) else first)]
+desk = [lay_out(core.load_image(first) if isinstance(first, Path) else first)]
 height, width = desk[0].low.shape[:2]
 print(f"{len(desk[0].results)} methods on a photo of {width}×{height}")
 
@@ -221,7 +211,9 @@ def overview(crop, width=900):
     """Show what every method makes of the photo, or of one of its darkest windows."""
     now = desk[0]
     window = now.windows[min(crop, len(now.windows)) - 1] if crop else np.s_[:, :]
-    return compare.contact_sheet({name: r[window] for name, r in now.results.items()}, width=width)
+    return display.draw_contact_sheet(
+        {name: r[window] for name, r in now.results.items()}, width=width
+    )
 
 
 def small_overview(crop):
@@ -230,7 +222,7 @@ def small_overview(crop):
 
 
 crops = (0, 6, 1, 0)
-all_at_once = widgets.image_slider(overview, preview=small_overview, crop=crops)
+all_at_once = display.image_slider(overview, preview=small_overview, crop=crops)
 all_at_once
 
 # %% [markdown]
@@ -238,10 +230,10 @@ all_at_once
 # one. Here the darkest window follows too.
 
 # %%
-widgets.static(overview, crop=crops)
+display.static(overview, crop=crops)
 
 # %%
-widgets.static(overview, crop=(0, 6, 1, 1))
+display.static(overview, crop=(0, 6, 1, 1))
 
 # %% [markdown]
 # ## Before and after
@@ -255,14 +247,14 @@ widgets.static(overview, crop=(0, 6, 1, 1))
 def zoom(image, crop):
     """Enlarge the n-th darkest window of the photo on the desk; 0 leaves the image whole."""
     windows = desk[0].windows
-    return compare.magnify(image, windows[min(crop, len(windows)) - 1]) if crop else image
+    return display.magnify(image, windows[min(crop, len(windows)) - 1]) if crop else image
 
 
 def before_after(left, right, strength, position, crop):
     """Show one method left of the border and another, blended with the photo, right of it."""
     now = desk[0]
     after = np.clip(now.low + strength * (now.results[right] - now.low), 0, 1)
-    return plotting.wipe_image(zoom(now.results[left], crop), zoom(after, crop), position)
+    return display.wipe_image(zoom(now.results[left], crop), zoom(after, crop), position)
 
 
 def thinned(render):
@@ -274,11 +266,11 @@ def thinned(render):
 best_first = [*reversed(enhancers), *BASELINES]
 sides = {"left": list(methods), "right": best_first, "strength": (0.0, 1.0, 0.05, 1.0)}
 sides |= {"position": (0.0, 1.0, 0.01, 0.5), "crop": crops}
-side_by_side = widgets.image_slider(before_after, preview=thinned(before_after), **sides)
+side_by_side = display.image_slider(before_after, preview=thinned(before_after), **sides)
 side_by_side
 
 # %%
-widgets.static(before_after, **sides)
+display.static(before_after, **sides)
 
 # %% [markdown]
 # ## The difference, amplified
@@ -297,11 +289,11 @@ def difference(first, second, amplification, crop):
 
 two = {"first": best_first, "second": ["auto_gamma", *(m for m in methods if m != "auto_gamma")]}
 two |= {"amplification": (1, 16, 1, 4), "crop": crops}
-apart = widgets.image_slider(difference, preview=thinned(difference), **two)
+apart = display.image_slider(difference, preview=thinned(difference), **two)
 apart
 
 # %%
-widgets.static(difference, **two)
+display.static(difference, **two)
 
 # %% [markdown]
 # ## Inside Zero-DCE: iterations and strength
@@ -327,42 +319,42 @@ def thin_curves(network, iterations, strength, crop):
 
 turns = {"network": curved, "iterations": (0, 8, 1, 8), "strength": (0.0, 2.0, 0.05, 1.0)}
 turns |= {"crop": crops}
-by_curves = widgets.image_slider(curves, preview=thin_curves, **turns)
+by_curves = display.image_slider(curves, preview=thin_curves, **turns)
 by_curves
 
 # %%
-widgets.static(curves, **turns)
+display.static(curves, **turns)
 
 # %% [markdown]
 # ## A network with a brightness slider
 #
-# At level 0 it leaves the photo as dark as it was, at 1 it brightens as far as the photos it was
-# trained on, beyond 1 further. Look at level 0: is the photo left as it was, or is the noise gone
+# At strength 0 it leaves the photo as dark as it was, at 1 it brightens as far as the photos it was
+# trained on, beyond 1 further. Look at 0: is the photo left as it was, or is the noise gone
 # already? Here each move runs the second half of the network.
 
 
 # %%
-def at_level(level, half=False):
-    """Show the photo on the desk at a level of brightness; ``half`` for every second pixel."""
-    return desk[0].levels[adjustable[0]][half](level)
+def at_strength(strength, half=False):
+    """Show the photo on the desk at a strength; ``half`` for every second pixel."""
+    return desk[0].strengths[adjustable[0]][half](strength)
 
 
-def half_at_level(level):
-    """Show every second pixel at that level."""
-    return at_level(level, half=True)
+def half_at_strength(strength):
+    """Show every second pixel at that strength."""
+    return at_strength(strength, half=True)
 
 
-level = {"level": (0.0, 1.6, 0.05, 1.0)}
+strength = {"strength": (0.0, 1.6, 0.05, 1.0)}
 panels = [all_at_once, side_by_side, apart, by_curves]
 if adjustable:
-    panels.append(widgets.image_slider(at_level, preview=half_at_level, **level))
-    display(panels[-1])
+    panels.append(display.image_slider(at_strength, preview=half_at_strength, **strength))
+    show(panels[-1])
 else:
-    print("No shipped enhancer has the input `level`.")
+    print("No shipped enhancer has a strength.")
 
 # %%
 if adjustable:
-    display(widgets.static(at_level, **level))
+    show(display.static(at_strength, **strength))
 
 # %% [markdown]
 # ## Your own photo
@@ -381,29 +373,34 @@ def put_on_desk(image):
     return overview(0)
 
 
-widgets.upload_button(put_on_desk, photos)
+display.upload_button(put_on_desk, photos)
 
 # %% [markdown]
 # ## Leaderboard
 #
 # Pictures persuade; numbers of many photos decide. This table is printed from the record that
-# `lle evaluate` writes and prints: LOL's validation scenes, whole photos, blind. Only
-# `psnr_gtmean` looks at the reference's brightness.
+# `lle evaluate` writes and prints: LOL's validation scenes, whole photos.
+#
+# How bright a photo should be, nobody can know from the dark one (see `02_metrics`). So the order
+# asks for structure first: SSIM, which forgives a moderate error of the brightness, and where it is
+# equal as printed, `psnr_gtmean`. Then comes that error, `mean_error`, and last blind PSNR, which
+# mixes the two. `psnr_gtmean` and `psnr_level` take their brightness from the reference; no other
+# score does. The last column subtracts the row above, photo by photo, and resamples scenes.
 
 
 # %%
 def leaderboard():
     """Print the record of LOL's validation pairs, as ``lle evaluate`` does."""
-    return results.table(results.load_records("lol_val"))
+    return evaluation.leaderboard(evaluation.load_records("lol_val"))
 
 
-scores = results.load_records("lol_val")
+scores = evaluation.load_records("lol_val")
 Markdown(leaderboard())
 
 # %%
-ranking = sorted(scores, key=lambda name: -scores[name]["summary"]["psnr"]["mean"])
-rows = [(name, *scores[name]["summary"]["psnr"].values()) for name in ranking]
-intervals = plotting.interval_plot(rows, "PSNR on LOL's validation pairs (dB), 95 % interval")
+ranking = evaluation.ranking(scores)
+rows = [(name, *scores[name]["summary"]["ssim"].values()) for name in ranking]
+intervals = display.interval_plot(rows, "SSIM on LOL's validation pairs, 95 % interval")
 intervals
 
 # %% [markdown]
@@ -419,7 +416,7 @@ def steps_down(scores, ranking, metric):
     """Return (pair, mean, low, high) of each method minus the next in the ranking."""
     rows = []
     for upper, lower in itertools.pairwise(ranking):
-        difference = results.paired_difference(scores[upper], scores[lower], metric)
+        difference = evaluation.paired_difference(scores[upper], scores[lower], metric)
         rows.append((f"{upper} − {lower}", *(difference[k] for k in ("mean", "low", "high"))))
     return rows
 
@@ -431,7 +428,7 @@ def verdict(low, high):
 
 # %%
 steps = {metric: steps_down(scores, ranking, metric) for metric in ("psnr", "ssim")}
-lines = ["| better − next in PSNR | PSNR (dB) | | SSIM | |", "|---|---:|---|---:|---|"]
+lines = ["| better − next in structure | PSNR (dB) | | SSIM | |", "|---|---:|---|---:|---|"]
 for p, s in zip(*steps.values(), strict=True):
     of_psnr = f"{p[1]:+.2f} [{p[2]:+.2f}, {p[3]:+.2f}] | {verdict(*p[2:])}"
     of_ssim = f"{s[1]:+.3f} [{s[2]:+.3f}, {s[3]:+.3f}] | {verdict(*s[2:])}"
@@ -452,10 +449,10 @@ Markdown(paired)
 # %%
 def size_on_disk(name):
     """Return the megabytes of an enhancer's file."""
-    return (files.data_dir() / "pretrained" / name / "model.keras").stat().st_size / 1e6
+    return (core.data_dir() / "pretrained" / name / "model.keras").stat().st_size / 1e6
 
 
-timings = json.loads((files.data_dir() / "results" / "bench.json").read_text(encoding="utf-8"))
+timings = json.loads((core.data_dir() / "results" / "bench.json").read_text(encoding="utf-8"))
 at_600 = {case["method"]: case for case in timings["enhance"] if case["width"] == 600}
 lines = ["| enhancer | parameters | G multiply-adds at 256×256 | file (MB) | s | GB |"]
 lines += ["|---|---:|---:|---:|---:|---:|"]
@@ -473,7 +470,7 @@ points = {
     for name, case in at_600.items()
     if name in scores
 }
-chart = plotting.cost_chart(points, "seconds for a photo of 600×400", "PSNR (dB)")
+chart = display.cost_chart(points, "seconds for a photo of 600×400", "PSNR (dB)")
 chart
 
 # %% [markdown]
@@ -490,7 +487,7 @@ def ranks(scores, metric):
     return {name: order.index(name) + 1 for name in scores}
 
 
-columns = list(next(iter(scores.values()))["values"])
+columns = ("ssim", "psnr_gtmean", "mean_error", "psnr", "psnr_dark", "delta_e")
 places = [ranks(scores, metric) for metric in columns]
 lines = [f"| {name} | " + " | ".join(str(p[name]) for p in places) + " |" for name in ranking]
 head = "| rank by | " + " | ".join(columns) + " |\n|---" + "|---:" * len(columns) + "|"
@@ -527,27 +524,116 @@ Markdown(disputes)
 # know from the dark one; `psnr_gtmean` forgives that and counts noise and colour. Say which you
 # use before you say who won.
 #
+# ## Can it be trusted with other photos?
+#
+# A score tells how near the results are to well-lit photos of the kind that a method was trained
+# on. Whoever enhances a photo of his own asks something else: is the large photo like its
+# preview, is anything darker than before, does grey stay grey, are there halos, frames or grids?
+# `lle behavior` measures this on real low-light photos and on scenes whose right answer is known,
+# against limits on *every* image, and writes the misses into the cards of the enhancers.
+#
+# The table shows the worst image of each.
+
+# %%
+behavior = evaluation.load_behavior()
+trusted = {name: behavior[name] for name in (*enhancers, "gamma", "auto_gamma") if name in behavior}
+trust_table = evaluation.behavior_table(trusted)
+Markdown(trust_table)
+
+# %%
+missed = {name: len(evaluation.misses(record)) for name, record in trusted.items()}
+fewest, most = min(missed, key=missed.get), max(missed, key=missed.get)
+print(f"{fewest} misses fewest limits, {missed[fewest]}; {most} misses most, {missed[most]}.")
+
+# %% [markdown]
+# Misses are of different weight: a grid of half a level is measured and not seen, a wall that
+# comes out orange is. Look at the pictures above before you choose.
+#
+# ## Looked at, without names
+#
+# A score is not a picture. The results of nine methods for 20 unpaired photos and for 20
+# validation photos of LOL were shown beside the dark photo, in random order and without names. One
+# viewer named the best, the second, and those to be rejected; only then were the names put back.
+
+# %%
+path = core.data_dir() / "results" / "looking.json"
+looked = json.loads(path.read_text(encoding="utf-8"))
+groups = {"unpaired": [], "LOL": []}
+for name, vote in looked["photos"].items():
+    groups["LOL" if name.startswith("val/") else "unpaired"].append(vote)
+
+
+def tally(votes, name):
+    """Return how often a method was best, second and rejected."""
+    chosen = [sum(vote[place] == name for vote in votes) for place in ("best", "second")]
+    return [*chosen, sum(name in vote["rejected"] for vote in votes)]
+
+
+# %%
+tallies = {name: [tally(v, name) for v in groups.values()] for name in looked["methods"]}
+order = sorted(tallies, key=lambda name: (tallies[name][0][2], -tallies[name][0][0]))
+head = [f"{name}: {what}" for name in groups for what in ("best", "second", "rejected")]
+lines = ["| method | " + " | ".join(head) + " |", "|---" + "|---:" * len(head) + "|"]
+for name in order:
+    counts = " | ".join(str(count) for group in tallies[name] for count in group)
+    lines.append(f"| {name} | {counts} |")
+looking_table = "\n".join(lines)
+Markdown(looking_table)
+
+# %% [markdown]
+# What was rejected, and why: walls and skies of another colour, black outlines, lost detail and
+# frames (`pix2pix`, `resnet_gan`); violet skies and coloured noise (`zero_dce`, `zero_dce_pp`);
+# noise and a grey veil (`auto_gamma`); a white veil or a broken edge (`shed_light`); leaves turned
+# mint and skies blown out (`mirnet`). What was preferred on LOL has contrast and clean blacks.
+#
+# ## Trained here, judged there
+#
+# LOL's validation photos are of the same camera and the same rooms as its training photos. What
+# does a method do with scenes of another kind? `sequences` are exposures of one scene each, by
+# day and by night, with many cameras; `synthetic` are bundled scenes, taken with a model of a
+# camera. `lle evaluate --data` measures on these, and on LOL v2 for whoever has it.
+
+# %%
+judged = {name: evaluation.load_records(name) for name in ("lol_val", "sequences", "synthetic")}
+trainings = {name: network.card["training"] for name, network in enhancers.items()}
+trained_on = {
+    name: " + ".join(told[key] for key in ("data", "also") if told.get(key))
+    for name, told in trainings.items()
+}
+cross = evaluation.cross_table(judged, trained_on)
+Markdown(cross)
+
+
+# %%
+def first_in(records):
+    """Return the method that is first in structure."""
+    return evaluation.ranking(records)[0]
+
+
+print("; ".join(f"{first_in(records)} is first on {name}" for name, records in judged.items()))
+
+# %% [markdown]
 # ## Noise, colour, highlights
 #
 # Four numbers, each against the well-lit photo of the pair:
 #
-# - `noise_left`: noise in flat patches at like brightness, 1 being as clean as the well-lit photo;
+# - `residual_noise`: noise in flat patches at like brightness; 1 is as clean as the well-lit photo;
 # - `chroma_error`: the error of colour alone, in CIELAB, and `delta_e`, with lightness;
-# - `clipped`: pixels driven to white that were not white;
+# - `overexposed`: pixels driven to white that were not white;
 # - `highlight_error`: the error in the brightest twentieth, in levels of 255.
 #
 # They are measured here and now on the pairs of `source`, and saved as a record.
 
 # %%
-effects = ("noise_left", "chroma_error", "delta_e", "clipped", "highlight_error", "psnr")
-scene_list = supervised.scenes_of(source, [name for name, *_ in pairs])
+effects = ("residual_noise", "chroma_error", "delta_e", "overexposed", "highlight_error", "psnr")
+scene_list = data.scenes_of(source, [name for name, *_ in pairs])
 facts = {"data": f"{source}, {len(pairs)} val pairs", "scenes": scene_list}
 measured = [
-    results.evaluate(name, method, pairs, effects, **facts) for name, method in methods.items()
+    evaluation.evaluate(name, method, pairs, effects, **facts) for name, method in methods.items()
 ]
-folder = Path(output_dir) if output_dir else files.project_root() / "runs" / "08_compare"
-results.save_records("08_compare", measured, folder)
-effect_table = results.table(measured)
+folder = Path(output_dir) if output_dir else core.project_root() / "runs" / "08_compare"
+evaluation.save_records("08_compare", measured, folder)
+effect_table = evaluation.table(measured)
 Markdown(effect_table)
 
 # %% [markdown]
@@ -592,12 +678,12 @@ Markdown(input_table)
 # %%
 def light_sweep(methods, exposures, seed):
     """Return method -> mean PSNR at each exposure, over the validation scenes."""
-    pictures = synthetic.synthetic_pairs(2, (160, 240), seed, synthetic.VAL_SCENES).normal
+    pictures = data.synthetic_pairs(2, (160, 240), seed, data.VAL_SCENES).normal
     scored = {name: [] for name in methods}
     for exposure in exposures:
-        camera = synthetic.Camera(exposure=float(exposure), photons=2000)
-        normals = [images.to_float(picture) for picture in pictures]
-        lows = [synthetic.darken(normal, seed, camera) for normal in normals]
+        camera = data.Camera(exposure=float(exposure), photons=2000)
+        normals = [core.to_float(picture) for picture in pictures]
+        lows = [data.darken(normal, seed, camera) for normal in normals]
         for name, method in methods.items():
             values = [psnr(method(low), n) for low, n in zip(lows, normals, strict=True)]
             scored[name].append(np.mean(values))
@@ -607,7 +693,7 @@ def light_sweep(methods, exposures, seed):
 exposures = np.array([0.03, 0.06, 0.12, 0.2, 0.3, 0.45, 0.6, 0.8])
 swept = {name: methods[name] for name in ("input", "auto_gamma", *enhancers)}
 by_light = light_sweep(swept, exposures, seed)
-sweep = plotting.plot_curves(exposures, by_light, "share of the light", "PSNR (dB)", diagonal=False)
+sweep = display.plot_curves(exposures, by_light, "share of the light", "PSNR (dB)", diagonal=False)
 sweep
 
 # %%
@@ -640,24 +726,25 @@ def keypoints(image):
     return finder.keypoints, finder.descriptors
 
 
-def found_again(enhanced, normal, radius=4):
-    """Return the share of keypoints whose best match lies within some pixels of their place."""
-    (there, first), (here, second) = keypoints(enhanced), keypoints(normal)
+def found_again(enhanced, sought, radius=4):
+    """Return the share of `keypoints` whose best match lies within some pixels of their place."""
+    (there, first), (here, second) = keypoints(enhanced), sought
     matches = match_descriptors(first, second, cross_check=True)
     distance = np.linalg.norm(there[matches[:, 0]] - here[matches[:, 1]], axis=1)
     return np.sum(distance < radius) / len(here)
 
 
 # %%
-floats = [(images.to_float(low), images.to_float(normal)) for _, low, normal in pairs]
+floats = [(core.to_float(low), core.to_float(normal)) for _, low, normal in pairs]
 owners = [scene_list[name] for name, *_ in pairs]
-unprocessed = [found_again(low, normal) for low, normal in floats]
+dark, sought = [low for low, _ in floats], [keypoints(normal) for _, normal in floats]
+unprocessed = list(map(found_again, dark, sought))
 lines = ["| method | found again | more than in the input |", "|---|---:|---:|"]
 lines += [f"| input | {np.mean(unprocessed):.2f} | |"]
 for name, method in list(methods.items())[1:]:
-    shares = [found_again(method(low), normal) for low, normal in floats]
+    shares = list(map(found_again, map(method, dark), sought))
     more = np.subtract(shares, unprocessed)
-    interval = "{:+.2f}, {:+.2f}".format(*results.bootstrap_interval(more, owners))
+    interval = "{:+.2f}, {:+.2f}".format(*evaluation.bootstrap_interval(more, owners))
     lines.append(f"| {name} | {np.mean(shares):.2f} | {np.mean(more):+.2f} [{interval}] |")
 keypoint_table = "\n".join(lines)
 Markdown(keypoint_table)
@@ -672,7 +759,7 @@ Markdown(keypoint_table)
 # %%
 def latency_table():
     """Print the record of how long the sliders of this notebook take."""
-    path = files.data_dir() / "results" / "latency.json"
+    path = core.data_dir() / "results" / "latency.json"
     if not path.is_file():
         return "Not measured yet: `python tests/web/measure_latency.py` does it."
     record = json.loads(path.read_text(encoding="utf-8"))
@@ -696,12 +783,15 @@ parts = [
     ("The photo, by all methods", overview(0)),
     ("Its darkest window", overview(1)),
     ("Leaderboard", leaderboard()),
-    ("PSNR with intervals", intervals),
+    ("SSIM with intervals", intervals),
     ("Paired differences", paired),
     ("Cost", cost),
     ("Quality against time", chart),
     ("Ranks", rank_table),
     ("Metrics in dispute", disputes),
+    ("Trusted with other photos", trust_table),
+    ("Looked at, without names", looking_table),
+    ("Trained here, judged there", cross),
     ("Noise, colour, highlights", effect_table),
     ("Where the input is better", input_table),
     ("More light, less help", sweep),
@@ -721,7 +811,7 @@ print(page.name, f"{page.stat().st_size / 1e6:.1f} MB")
 # have.</details>
 
 # %% tags=["solution"]
-well_lit = images.to_float(normal)
+well_lit = core.to_float(normal)
 strongest = methods[next(name for name in ranking if name in methods)](sample)
 for strength in (0, 0.25, 0.5, 0.75, 1):
     mixed = sample + strength * (strongest - sample)

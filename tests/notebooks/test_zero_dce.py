@@ -12,11 +12,15 @@ import pytest
 from keras import ops
 from processes import enhanced_under_jax, finished_epochs, kill_in_training
 
-from lle_utils import synthetic, training
-from lle_utils.files import project_root
-from lle_utils.images import to_float
-from lle_utils.inference import Enhancer, EnhancerError, load_enhancer, multiply_adds, save_enhancer
-from lle_utils.notebooks import definitions
+from lle_utils.core.images import to_float
+from lle_utils.core.paths import project_root
+from lle_utils.data import synthetic
+from lle_utils.enhancers.enhancer import Enhancer, EnhancerError
+from lle_utils.enhancers.storage import load_enhancer, save_enhancer
+from lle_utils.nn.complexity import multiply_adds
+from lle_utils.notebook_tools.importer import definitions
+from lle_utils.training import checkpoints
+from lle_utils.training import run as training_run
 
 CARD = {"name": "test", "method": "Zero-DCE", "inputs": ["low"], "training": {}, "licence": "none"}
 
@@ -100,7 +104,7 @@ def test_tiles_leave_no_seam(notebook, monkeypatch):
     model = keras.Model(network.input, network.outputs[0])
     low = np.random.default_rng(1).random((70, 90, 3)).astype("float32")
     whole = Enhancer(model, {**CARD, "multiple": 1, "halo": None}).enhance(low)
-    monkeypatch.setattr("lle_utils.inference.tile_side", lambda *_: 32)
+    monkeypatch.setattr("lle_utils.enhancers.enhancer.tile_side", lambda *_: 32)
     tiled = Enhancer(model, {**CARD, "multiple": 1, "halo": 8}).enhance(low, memory=10**9)
     np.testing.assert_allclose(tiled, whole, atol=1e-5)
 
@@ -147,19 +151,19 @@ TRAINING = """
 import sys
 from pathlib import Path
 import numpy as np
-from lle_utils import training
-from lle_utils.notebooks import definitions
+from lle_utils import core, training
+from lle_utils.notebook_tools.importer import definitions
 folder, epochs, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-training.set_seed(seed, deterministic=True)
+core.set_seed(seed, deterministic=True)
 code = definitions("03_zero_dce")
-code.__dict__.update(variant="paper", learning_rate=1e-3, steps=3, batch_size=2, seed=seed)
 photos = [np.random.default_rng(i).integers(0, 90, (40, 50, 3), np.uint8) for i in range(5)]
 network = code.dce_net_pp(2)
 if "given-weights" in sys.argv:  # the backends draw different ones from one seed
     rng = np.random.default_rng(0)
     for w in network.weights:
         w.assign(rng.normal(0, 0.05, w.shape).astype("float32"))
-code.train(network, photos, folder, [1.0, 1.0, 0.5, 20.0], 0.6, 32, epochs)
+run = training.Run(folder, [[epochs, 32, 2]], 3, 1e-3, seed=seed)
+code.train(network, photos, run, [1.0, 1.0, 0.5, 20.0], 0.6, "paper")
 np.savez(folder / "final.npz", *[np.asarray(w) for w in network.weights])
 """
 KILLS, EPOCHS = 10, 40
@@ -211,18 +215,43 @@ def test_training_under_jax_follows_training_under_tensorflow(tmp_path):
 def test_a_checkpoint_of_another_model_is_refused(notebook, tmp_path):
     small = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     small.compile("adam", "mse")
-    training.save_checkpoint(tmp_path / "c.npz", small, 1, {})
+    checkpoints.save_checkpoint(tmp_path / "c.npz", small, 1, {})
     other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
     other.compile("adam", "mse")
-    with pytest.raises(training.CheckpointError, match=r"c\.npz"):
-        training.load_checkpoint(tmp_path / "c.npz", other)
+    with pytest.raises(checkpoints.CheckpointError, match=r"c\.npz"):
+        checkpoints.load_checkpoint(tmp_path / "c.npz", other)
     (tmp_path / "c.npz").write_bytes(b"PK nonsense")
-    with pytest.raises(training.CheckpointError, match="not a readable checkpoint"):
-        training.load_checkpoint(tmp_path / "c.npz", small)
+    with pytest.raises(checkpoints.CheckpointError, match="not a readable checkpoint"):
+        checkpoints.load_checkpoint(tmp_path / "c.npz", small)
+
+
+def test_the_shipped_networks_are_those_that_the_notebook_builds(notebook, photo):
+    for name, build in (("zero_dce", notebook.dce_net), ("zero_dce_pp", notebook.dce_net_pp)):
+        shipped = load_enhancer(name)
+        multiple = shipped.card["multiple"]
+        network = build(multiple)
+        network.set_weights(shipped.model.get_weights())
+        built = Enhancer(keras.Model(network.input, network.outputs[0]), shipped.card)
+        np.testing.assert_array_equal(built.enhance(photo), shipped.enhance(photo))
+
+
+def test_the_card_tells_how_the_network_was_trained(notebook, tmp_path):
+    run = training_run.Run(tmp_path, [[5, 32, 2]], 3, 1e-3, seed=7)
+    network = notebook.dce_net_pp(2)
+    enhancer = notebook.save(network, "x", "m", 2, run, "none", data="d", downsampling=4)
+    told = enhancer.card["training"]
+    assert {
+        "epochs": 5,
+        "crop": 32,
+        "batch_size": 2,
+        "downsampling": 4,
+        "seed": 7,
+    }.items() <= told.items()
+    assert (enhancer.card["multiple"], enhancer.card["halo"]) == (2, 16)
 
 
 def test_the_shipped_enhancers_beat_untrained_ones_and_the_input_on_the_sample():
-    from lle_utils.metrics import psnr
+    from lle_utils.metrics.pixelwise import psnr
 
     pairs = synthetic.synthetic_pairs(6, (120, 180), 1, synthetic.VAL_SCENES)
     low, normal = to_float(pairs.low), to_float(pairs.normal)
@@ -235,6 +264,45 @@ def test_the_shipped_enhancers_beat_untrained_ones_and_the_input_on_the_sample()
         if not (project_root() / "data" / "pretrained" / name).is_dir():
             pytest.skip(f"{name} is not shipped yet")
         trained = load_enhancer(name)
-        shrunk = keras.models.clone_model(trained.model)
-        untrained = Enhancer(shrunk, trained.card)
+        untrained = Enhancer(keras.models.clone_model(trained.model), trained.card)
         assert mean_psnr(trained.enhance) > max(untouched, mean_psnr(untrained.enhance)) + 1
+
+
+def test_reducing_the_photo_costs_as_little_as_the_square_of_the_scale(notebook):
+    whole, reduced = (notebook.dce_net(scale) for scale in (1, 8))
+    assert reduced.count_params() == whole.count_params() == 79_416
+    costs = [multiply_adds(keras.Model(n.input, n.outputs[0]), 8) for n in (whole, reduced)]
+    assert costs[1] < costs[0] / 50
+
+
+def test_maps_are_drawn_at_the_size_of_any_photo(notebook):
+    network = bold(notebook.dce_net_pp(12))
+    photo = np.random.default_rng(0).random((50, 70, 3)).astype("float32")
+    enhanced, maps = notebook.draw(network, photo, 12)
+    assert enhanced.shape == maps.shape == photo.shape
+    np.testing.assert_allclose(notebook.apply_curves(photo, maps), enhanced, atol=1e-5)
+
+
+def test_adaptivity_tells_one_curve_for_all_from_curves_that_follow(notebook):
+    """A network of one map for all photos, and one whose maps are the photo itself."""
+    photos = [np.full((24, 24, 3), value, "float32") for value in (0.1, 0.4, 0.8)]
+    low = keras.Input((None, None, 3))
+    one = keras.Model(low, [low, 0 * low - 0.3 + 1e-4 * low * (1 - low)])
+    following = keras.Model(low, [low - 0.1, low - 0.5])
+    assert notebook.adaptivity(following, photos, 1)["r"] == pytest.approx(1, abs=1e-4)
+    assert notebook.adaptivity(following, photos, 1)["lightest"] == pytest.approx(-0.1, abs=1e-5)
+    assert abs(notebook.adaptivity(one, photos, 1)["r"]) < 0.7
+    assert notebook.adaptivity(one, photos, 1)["spread"] < 1e-4
+
+
+def test_the_shipped_networks_follow_the_brightness_and_darken_what_is_too_light(notebook):
+    normal = to_float(synthetic.synthetic_pairs(1, (240, 360), 1, synthetic.VAL_SCENES).normal[0])
+    shots = notebook.exposures(normal, 0)
+    for name, build in (("zero_dce", notebook.dce_net), ("zero_dce_pp", notebook.dce_net_pp)):
+        shipped = load_enhancer(name)
+        scale = shipped.card["multiple"]
+        network = build(scale)
+        network.set_weights(shipped.model.get_weights())
+        found = notebook.adaptivity(network, shots, scale)
+        assert abs(found["r"]) > 0.7
+        assert found["lightest"] < 0

@@ -6,10 +6,12 @@ Each faulty formula is written out, and the check that ours passes must fail on 
 import numpy as np
 import pytest
 
-from lle_utils import data
-from lle_utils.images import load_image, read_uint8, save_image, to_uint8
-from lle_utils.packs import PackError, open_pack, pack_pairs
-from lle_utils.streams import PairStream
+from lle_utils.core.images import load_image, read_uint8, save_image, to_uint8
+from lle_utils.data import pairs as data
+from lle_utils.data import scenes as scenes_module
+from lle_utils.data import splits
+from lle_utils.data.batches import PairStream
+from lle_utils.data.npz_dataset import PackError, open_pack, pack_pairs
 
 
 def fails(check, *args):
@@ -167,14 +169,14 @@ def faulty_split(names, share, seed):
 
 def check_splits_share_no_scene(split, scenes):
     try:
-        data.check_no_leak(split["train"], split["val"], scenes)
-    except data.LeakError as error:
+        splits.check_no_leak(split["train"], split["val"], scenes)
+    except splits.LeakError as error:
         raise AssertionError(str(error)) from error
 
 
 def test_splitting_by_image_leaks():
-    scenes = data.load_scenes()
-    names = list(data.scene_map(scenes))
-    ours = data.split_by_scene(names, scenes, {"train": 0.9, "val": 0.1}, seed=0)
+    scenes = scenes_module.load_scenes()
+    names = list(scenes_module.scene_map(scenes))
+    ours = splits.split_by_scene(names, scenes, {"train": 0.9, "val": 0.1}, seed=0)
     check_splits_share_no_scene(ours, scenes)
     assert fails(check_splits_share_no_scene, faulty_split(names, 0.9, seed=0), scenes)

@@ -9,8 +9,8 @@ import pytest
 from skimage import data
 from skimage.metrics import structural_similarity
 
-from lle_utils import metrics
-from lle_utils.images import ImageError, to_float, to_uint8
+from lle_utils.core.images import ImageError, to_float, to_uint8
+from lle_utils.metrics import pixelwise, structural
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +47,9 @@ def check_shift_by_a_tenth(psnr, reference):
 
 
 def test_peak_of_255(enhanced, reference):
-    assert holds(check_shift_by_a_tenth, metrics.psnr_float, reference)
+    assert holds(check_shift_by_a_tenth, pixelwise.psnr_float, reference)
     assert not holds(check_shift_by_a_tenth, psnr_with_peak_255, reference)
-    bonus = psnr_with_peak_255(enhanced, reference) - metrics.psnr_float(enhanced, reference)
+    bonus = psnr_with_peak_255(enhanced, reference) - pixelwise.psnr_float(enhanced, reference)
     assert bonus == pytest.approx(20 * np.log10(255), abs=1e-4)
     assert round(bonus, 2) == 48.13
 
@@ -68,7 +68,7 @@ def check_bytes_are_refused(psnr, enhanced, reference):
 
 
 def test_wrapping_bytes(enhanced, reference):
-    assert holds(check_bytes_are_refused, metrics.psnr, enhanced, reference)
+    assert holds(check_bytes_are_refused, pixelwise.psnr, enhanced, reference)
     assert not holds(check_bytes_are_refused, psnr_of_wrapping_bytes, enhanced, reference)
 
 
@@ -79,7 +79,7 @@ def test_wrapping_bytes_score_anything_as_about_28():
     for spread in (20, 40, 80):
         noisy = np.clip(reference + rng.normal(0, spread, reference.shape), 0, 255).astype(np.uint8)
         wrapped = psnr_of_wrapping_bytes(noisy, reference)
-        true = metrics.psnr(to_float(noisy), to_float(reference))
+        true = pixelwise.psnr(to_float(noisy), to_float(reference))
         assert 27 < wrapped < 29.5
         assert true < 24
 
@@ -99,22 +99,22 @@ def check_a_dark_copy_scores_low(psnr, reference):
 
 
 def test_min_max_scaling(reference):
-    faulty = stretched(metrics.psnr_float)
-    assert holds(check_a_dark_copy_scores_low, metrics.psnr_float, reference)
+    faulty = stretched(pixelwise.psnr_float)
+    assert holds(check_a_dark_copy_scores_low, pixelwise.psnr_float, reference)
     assert not holds(check_a_dark_copy_scores_low, faulty, reference)
     assert faulty(reference / 5, reference) > 100  # "identical"
-    assert metrics.psnr(reference / 5, reference) == pytest.approx(
+    assert pixelwise.psnr(reference / 5, reference) == pytest.approx(
         -10 * np.log10(0.64 * np.mean(reference**2)), abs=0.05
     )
-    assert stretched(metrics.ssim)(reference / 5, reference) > 0.999
-    assert metrics.ssim(reference / 5, reference) < 0.6
+    assert stretched(structural.ssim)(reference / 5, reference) > 0.999
+    assert structural.ssim(reference / 5, reference) < 0.6
 
 
 def test_min_max_scaling_hides_almost_all_of_a_known_error():
     """An image whose mean square is 1/3 (a full ramp): the truth is 6.7 dB."""
     ramp = np.linspace(0, 1, 60 * 90 * 3).reshape(60, 90, 3)
-    assert metrics.psnr_float(ramp / 5, ramp) == pytest.approx(6.71, abs=0.01)
-    assert stretched(metrics.psnr_float)(ramp / 5, ramp) > 100
+    assert pixelwise.psnr_float(ramp / 5, ramp) == pytest.approx(6.71, abs=0.01)
+    assert stretched(pixelwise.psnr_float)(ramp / 5, ramp) > 100
 
 
 # A cast to 8 bits that truncates instead of rounding.
@@ -133,7 +133,9 @@ def check_cast_has_no_bias(cast):
 def test_truncating_cast(enhanced, reference):
     assert holds(check_cast_has_no_bias, to_uint8)
     assert not holds(check_cast_has_no_bias, truncating)
-    lost = metrics.psnr(enhanced, reference) - metrics.psnr(truncating(enhanced) / 255.0, reference)
+    lost = pixelwise.psnr(enhanced, reference) - pixelwise.psnr(
+        truncating(enhanced) / 255.0, reference
+    )
     assert 0.02 < lost < 0.4  # the copy is too dark already, and truncation darkens it
 
 
@@ -158,9 +160,9 @@ def check_flat_shift(ssim):
 
 
 def test_range_of_2(enhanced, reference):
-    assert holds(check_flat_shift, metrics.ssim)
+    assert holds(check_flat_shift, structural.ssim)
     assert not holds(check_flat_shift, ssim_with_range_2)
-    assert ssim_with_range_2(enhanced, reference) > metrics.ssim(enhanced, reference) + 0.01
+    assert ssim_with_range_2(enhanced, reference) > structural.ssim(enhanced, reference) + 0.01
 
 
 # One PSNR of the mean squared error of all images, reported as the mean PSNR.
@@ -171,7 +173,7 @@ def pooled(pairs):
 
 
 def mean_of_images(pairs):
-    return np.mean([metrics.psnr_float(a, b) for a, b in pairs])
+    return np.mean([pixelwise.psnr_float(a, b) for a, b in pairs])
 
 
 def check_mean_over_images(average, reference):
@@ -188,7 +190,7 @@ def test_pooled_error(reference):
 
 
 def psnr_on_grey(enhanced, reference):
-    return metrics.psnr_gray(enhanced, reference)
+    return pixelwise.psnr_gray(enhanced, reference)
 
 
 def check_sees_a_colour_cast(psnr, reference):
@@ -200,7 +202,7 @@ def check_sees_a_colour_cast(psnr, reference):
 
 def test_grey_reported_as_colour(reference):
     lit = np.clip(reference, 0.1, 1)
-    assert holds(check_sees_a_colour_cast, metrics.psnr, lit)
+    assert holds(check_sees_a_colour_cast, pixelwise.psnr, lit)
     assert not holds(check_sees_a_colour_cast, psnr_on_grey, lit)
 
 
@@ -212,8 +214,8 @@ def check_sees_a_wrong_exposure(psnr, reference):
 
 
 def test_reference_mean_reported_as_psnr(reference):
-    assert holds(check_sees_a_wrong_exposure, metrics.psnr, reference)
-    assert not holds(check_sees_a_wrong_exposure, metrics.psnr_gtmean, reference)
+    assert holds(check_sees_a_wrong_exposure, pixelwise.psnr, reference)
+    assert not holds(check_sees_a_wrong_exposure, pixelwise.psnr_gtmean, reference)
 
 
 # Images squashed to 256x256 before scoring: noise is averaged away.
@@ -224,7 +226,7 @@ def psnr_after_halving(enhanced, reference):
         rows, columns = image.shape[0] // 2, image.shape[1] // 2
         return image.reshape(rows, 2, columns, 2, 3).mean(axis=(1, 3))
 
-    return metrics.psnr(halve(enhanced), halve(reference))
+    return pixelwise.psnr(halve(enhanced), halve(reference))
 
 
 def check_noise_costs_what_it_should(psnr):
@@ -234,5 +236,5 @@ def check_noise_costs_what_it_should(psnr):
 
 
 def test_scoring_after_shrinking():
-    assert holds(check_noise_costs_what_it_should, metrics.psnr)
+    assert holds(check_noise_costs_what_it_should, pixelwise.psnr)
     assert not holds(check_noise_costs_what_it_should, psnr_after_halving)

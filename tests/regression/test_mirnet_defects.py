@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from lle_utils.inference import Enhancer
-from lle_utils.layers import BlurPool
-from lle_utils.metrics import psnr, psnr_float
-from lle_utils.notebooks import definitions
-from lle_utils.streams import PairStream
-from lle_utils.supervised import ValidationPsnr
+from lle_utils.data.batches import PairStream
+from lle_utils.enhancers.enhancer import Enhancer
+from lle_utils.metrics.pixelwise import psnr, psnr_float
+from lle_utils.nn.layers import BlurPool
+from lle_utils.notebook_tools.importer import definitions
+from lle_utils.training.run import clipped
+from lle_utils.training.supervised import ValidationPsnr
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +194,7 @@ def check_any_photo_works(enhance):
 
 
 def test_odd_sizes(notebook):
-    network = notebook.clipped(notebook.mirnet(8, 1, 1))
+    network = clipped(notebook.mirnet(8, 1, 1))
     enhancer = Enhancer(network, {"multiple": 4, "halo": None})
 
     def unpadded(image):
@@ -218,5 +219,5 @@ def test_the_saved_network_clips(notebook):
     network = notebook.mirnet(8, 1, 1)
     for weight in network.weights:
         weight.assign(np.abs(np.asarray(weight)))
-    assert holds(check_too_bright_stays_white, notebook.clipped(network))
+    assert holds(check_too_bright_stays_white, clipped(network))
     assert not holds(check_too_bright_stays_white, network)

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lle_utils import notebooks
+from lle_utils.notebook_tools import cells, run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 BROWSER_TEST = [
@@ -37,9 +37,8 @@ FLAGS = [
 ]
 # Jupytext's extension is made for JupyterLab alone and raises an error in Voila.
 LEFT_OUT = "--VoilaConfiguration.extension_denylist=jupyterlab-jupytext"
-# Seconds on two quiet cores, for a notebook that trains under Voila and for one picture.
-SLOWER = float(os.environ.get("LLE_TIME_FACTOR", "1"))
-READY, REDRAWN = 240 * SLOWER, 30 * SLOWER
+# Seconds after which something hangs: a notebook that trains under Voila, and one picture.
+READY, REDRAWN = 900, 180
 
 # What `image_slider` shows.
 BOX = ".widget-vbox:has(> img.lle-image):has(.noUi-handle)"
@@ -118,7 +117,7 @@ def served(command: list[str], folder: Path, **variables: str) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}/"
         finally:
             server.terminate()
-            server.wait(timeout=20)
+            server.wait(timeout=REDRAWN)
 
 
 def prepared(name: str, folder: Path, until: str = "") -> Path:
@@ -128,8 +127,8 @@ def prepared(name: str, folder: Path, until: str = "") -> Path:
     """
     import papermill
 
-    source = notebooks.source_path(name).with_suffix(".ipynb")
-    parameters = notebooks.load_profile("quick")[name] | {"output_dir": str(folder)}
+    source = cells.source_path(name).with_suffix(".ipynb")
+    parameters = run.load_profile("quick")[name] | {"output_dir": str(folder)}
     target = folder / source.name
     notebook = papermill.execute_notebook(
         str(source), str(target), parameters, prepare_only=True, progress_bar=False

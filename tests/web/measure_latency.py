@@ -10,8 +10,8 @@ from pathlib import Path
 
 from driving import BOX, READY, chromium, far_end, handle_center, open_page, voila
 
-from lle_utils.bench import machine
-from lle_utils.files import data_dir, write_json
+from lle_utils.benchmarks.speed import machine
+from lle_utils.core.paths import data_dir, write_json
 
 MOVES = 11  # of each control, from rest; the first is a warm-up and not counted
 PANELS = ("all at once", "before and after", "difference", "curves", "level")

@@ -19,12 +19,14 @@ from driving import (
     wait_until,
 )
 
-from lle_utils import images, inference, synthetic
+from lle_utils.core import images
+from lle_utils.data import synthetic
+from lle_utils.enhancers import storage
 
 pytest.importorskip("playwright.sync_api")
 
 pytestmark = BROWSER_TEST
-PANELS = 5 if "shed_light" in inference.list_enhancers() else 4
+PANELS = 5 if "shed_light" in storage.list_enhancers() else 4
 
 
 @pytest.fixture(scope="module")

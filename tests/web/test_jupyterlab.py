@@ -18,7 +18,8 @@ from driving import (
     wait_until,
 )
 
-from lle_utils import images, synthetic
+from lle_utils.core import images
+from lle_utils.data import synthetic
 
 pytest.importorskip("playwright.sync_api")
 pytest.importorskip("jupyterlab", reason="pip install 'lle-utils[lab]'")

@@ -26,13 +26,21 @@ def browser() -> Iterator:
 
 @pytest.fixture
 def address(request, tmp_path) -> Iterator[str]:
-    with voila(request.param, tmp_path, until="widgets.static(") as address:
+    with voila(request.param, tmp_path, until="display.static(") as address:
         yield address
 
 
 @pytest.mark.parametrize(
     "address",
-    ["00_start_here", "03_zero_dce", "04_mirnet", "05_pix2pix", "06_resnet_gan", "09_deploy"],
+    [
+        "00_start_here",
+        "03_zero_dce",
+        "04_mirnet",
+        "05_pix2pix",
+        "06_resnet_gan",
+        "09_deploy",
+        "12_lumen",
+    ],
     indirect=True,
 )
 def test_moving_the_slider_changes_the_picture_and_the_static_figure_shows_its_default(

@@ -1,0 +1,63 @@
+"""The tables of README and DEPLOY, filled from the records."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+from lle_utils.benchmarks import cli_throughput, load_test, notebook_times, speed
+from lle_utils.core.paths import data_dir
+from lle_utils.evaluation.records import load_records
+from lle_utils.evaluation.tables import leaderboard, table
+
+_TABLES = {"table": table, "leaderboard": leaderboard}
+
+_TABLE_BLOCK = re.compile(
+    rf"(<!-- ({'|'.join(_TABLES)}):(\S+?)((?: \S+?)*) -->).*?(<!-- /\2 -->)", re.DOTALL
+)
+
+_REPORTS = {
+    "bench": speed.report,
+    "notebooks": notebook_times.report,
+    "throughput": cli_throughput.report,
+    "large": cli_throughput.report_large,
+    "serve": load_test.report,
+}
+
+_REPORT_BLOCK = re.compile(rf"(<!-- ({'|'.join(_REPORTS)}) -->).*?(<!-- /\2 -->)", re.DOTALL)
+
+
+def render_tables(text: str, folder: str | os.PathLike | None = None) -> str:
+    """Fill the tables of a Markdown text from records.
+
+    A block is ``<!-- table:EVALUATION METRIC METRIC -->`` ... ``<!-- /table -->``; without
+    metrics it shows all. ``leaderboard`` in the place of ``table`` sorts the methods and compares
+    neighbours, and knows its columns. Between ``<!-- bench -->`` and ``<!-- /bench -->`` that
+    record of speed is shown, and so are ``notebooks``, ``throughput``, ``large`` and ``serve``. A
+    text is up to date when this function returns it unchanged.
+
+    Args:
+        text: Markdown with such blocks.
+        folder: Folder of the records, ``data/results`` by default.
+
+    Returns:
+        The text with every block's content replaced.
+
+    Raises:
+        FileNotFoundError: If a block names an evaluation without a file.
+    """
+
+    def fill(block: re.Match) -> str:
+        start, form, evaluation, metrics, end = block.groups()
+        content = _TABLES[form](load_records(evaluation, folder), metrics.split() or None)
+        return f"{start}\n\n{content}\n\n{end}"
+
+    def fill_report(block: re.Match) -> str:
+        start, kind, end = block.groups()
+        path = Path(folder or data_dir() / "results") / f"{kind}.json"
+        content = _REPORTS[kind](json.loads(path.read_text(encoding="utf-8")))
+        return f"{start}\n\n{content}\n\n{end}"
+
+    return _REPORT_BLOCK.sub(fill_report, _TABLE_BLOCK.sub(fill, text))

@@ -1,0 +1,62 @@
+"""What the Keras backend is told: seeds, compilation, number formats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import keras
+
+
+def set_seed(seed: int, deterministic: bool = False) -> None:
+    """Seed Python, NumPy and the backend.
+
+    Args:
+        seed: Non-negative integer.
+        deterministic: Also make repeats bit-identical under TensorFlow: deterministic
+            operations, each on one thread and one after the other. Sums over threads depend
+            on their timing, and so does, after some hundred steps, in which thread a compiled
+            function computes an operation; it is enough to change last bits, so functions are
+            not compiled. It costs much speed, and must be asked for before TensorFlow has
+            computed anything. JAX on the CPU is deterministic without it.
+
+    Raises:
+        RuntimeError: If TensorFlow is at work already.
+    """
+    if deterministic and keras.backend.backend() == "tensorflow":
+        import tensorflow as tf  # only TensorFlow has this switch
+
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.config.experimental.enable_op_determinism()
+        tf.config.run_functions_eagerly(True)
+    keras.utils.set_random_seed(seed)
+
+
+def compile_options() -> dict:
+    """Return the ``compile()`` options that suit the machine.
+
+    XLA makes every model of this suite slower on a CPU under TensorFlow, so it is off there;
+    JAX always compiles, and on a GPU Keras decides.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf  # asked only for its list of devices
+
+        if not tf.config.list_physical_devices("GPU"):
+            return {"jit_compile": False}
+    return {}
+
+
+@contextmanager
+def dtype_policy(name: str) -> Iterator[None]:
+    """Give layers made in a ``with`` block a dtype policy, such as ``"mixed_float16"``.
+
+    Args:
+        name: Name of a Keras policy; the one before is put back in any case.
+    """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

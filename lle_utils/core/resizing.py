@@ -1,0 +1,143 @@
+"""Photos at other sizes, and a result at full size that agrees with one at a working size."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from lle_utils.core.images import as_float, convert_like
+
+MERGED_ROWS = 256  # of a photo, at a time
+
+
+def fit_side(shape: tuple[int, ...], side: int) -> tuple[int, int]:
+    """Return the size of a photo whose longer side is reduced to a length.
+
+    Args:
+        shape: Of an array ``(H, W, ...)``.
+        side: In pixels, 1 or more.
+
+    Returns:
+        Height and width, of the same proportions; those of the photo if it is no longer.
+
+    >>> fit_side((3000, 4000, 3), 640)
+    (480, 640)
+    """
+    height, width = shape[:2]
+    longest = max(height, width)
+    if longest <= side:
+        return height, width
+    return max(round(height * side / longest), 1), max(round(width * side / longest), 1)
+
+
+def block_mean(image: np.ndarray, factor: int) -> np.ndarray:
+    """Reduce an image by averaging blocks: what a sensor with larger pixels would have seen.
+
+    Args:
+        image: Floating-point array ``(H, W, C)``.
+        factor: Side of a block, a whole number of 1 or more.
+
+    Returns:
+        float32 array ``(H // factor, W // factor, C)``; what is left over at the bottom and right
+        is cut off.
+
+    Raises:
+        ValueError: If the factor is no such number, or a side is shorter than a block.
+
+    >>> block_mean(np.arange(12.0).reshape(2, 6, 1), 2)[..., 0].tolist()
+    [[3.5, 5.5, 7.5]]
+    """
+    check_factor(factor)
+    height, width = image.shape[0] // factor, image.shape[1] // factor
+    if not height * width:
+        raise ValueError(f"an image of shape {image.shape} has no block of side {factor}.")
+    total = np.zeros((height, width, image.shape[2]), np.float32)
+    for row in range(factor):
+        for column in range(factor):
+            total += image[row::factor, column::factor][:height, :width]
+    return total / np.float32(factor**2)
+
+
+def check_factor(factor: int) -> None:
+    """Refuse what is no whole number of 1 or more.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if factor != int(factor) or factor < 1:
+        raise ValueError(f"factor is {factor}; expected a whole number of 1 or more.")
+
+
+def reduce_to(image: np.ndarray, pixels: int) -> np.ndarray:
+    """Make an image smaller by averaging blocks, if it has more pixels than asked for.
+
+    Args:
+        image: Array ``(H, W, 3)``, uint8, uint16 or floating point.
+        pixels: About how many pixels the result may have.
+
+    Returns:
+        The `block_mean` of the smallest factor that fits, in the type of the input.
+    """
+    height, width = image.shape[:2]
+    factor = min(int(np.ceil(np.sqrt(height * width / pixels))), height, width)
+    if factor <= 1:
+        return image
+    mean = block_mean(image, factor)
+    whole = np.issubdtype(image.dtype, np.integer)
+    return (np.rint(mean) if whole else mean).astype(image.dtype)
+
+
+def resize(
+    image: np.ndarray, size: tuple[int, int], rows: tuple[float, float] | None = None
+) -> np.ndarray:
+    """Resize a photo: by averaging areas when it gets smaller, else linearly.
+
+    Args:
+        image: Array ``(H, W, 3)``: uint8, uint16 or floating point.
+        size: Height and width of the result in pixels.
+        rows: First and last edge of the rows to show, in rows of ``image``; None for all.
+
+    Returns:
+        Array of that size, in the type of the photo (floating point becomes float32).
+    """
+    height, width = image.shape[:2]
+    top, bottom = rows or (0, height)
+    box = (0, top, width, bottom)
+    smaller = size[0] < bottom - top
+    method = Image.Resampling.BOX if smaller else Image.Resampling.BILINEAR
+    if image.dtype == np.uint8:
+        return np.asarray(Image.fromarray(image).resize(size[::-1], method, box))
+    planes = [
+        np.asarray(Image.fromarray(np.float32(image[..., c])).resize(size[::-1], method, box))
+        for c in range(3)
+    ]
+    result = np.stack(planes, -1)
+    return np.rint(result).astype(image.dtype) if image.dtype.kind == "u" else result
+
+
+def merge_scales(detail: np.ndarray, base: np.ndarray) -> np.ndarray:
+    """Give a result at full size the coarse structure of one at a working size.
+
+    To ``detail`` is added what ``base`` differs by from its reduced copy, enlarged. So brightness,
+    colour and large shapes are those of ``base``, whatever the size of the photo, and only what
+    is too fine for it comes from ``detail``.
+
+    Args:
+        detail: Result at full size ``(H, W, 3)``: uint8, uint16 or float32 in [0, 1]. It is
+            changed in place.
+        base: Result of the reduced photo, ``(h, w, 3)``, float in [0, 1].
+
+    Returns:
+        ``detail``.
+
+    Reference:
+        Burt and Adelson, The Laplacian Pyramid as a Compact Image Code, 1983: two of its levels.
+    """
+    (height, width), small = detail.shape[:2], base.shape[:2]
+    missing = base - as_float(resize(detail, small))
+    for top in range(0, height, MERGED_ROWS):
+        bottom = min(top + MERGED_ROWS, height)
+        rows = (top * small[0] / height, bottom * small[0] / height)
+        part = as_float(detail[top:bottom]) + resize(missing, (bottom - top, width), rows)
+        detail[top:bottom] = convert_like(part, detail.dtype)
+    return detail

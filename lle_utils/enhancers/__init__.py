@@ -1,0 +1,62 @@
+"""Trained networks and classical methods, applied to photos, folders and videos."""
+
+import lazy_loader
+
+DEFAULT_METHOD = "lumen"  # of commands, page and notebooks, for whoever names none
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "batch": ["Outcome", "enhance_photos", "pending", "plan"],
+        "classical": [
+            "BASELINES",
+            "FIXED_EXPONENT",
+            "auto_gamma",
+            "clahe",
+            "equalize",
+            "fixed_curve",
+            "gamma",
+            "gamma_clahe",
+            "identity",
+            "lime",
+            "refine_illumination",
+        ],
+        "brightness": ["default_level"],
+        "enhancer": ["Enhancer", "EnhancerError", "check_level"],
+        "export": ["export_enhancer", "parity"],
+        "exported": ["ExportError", "Exported", "import_openvino"],
+        "factory": ["Method", "load_method"],
+        "fixed_statistics": ["normalizes_channels", "with_fixed_statistics"],
+        "openvino": ["OpenVinoEnhancer", "converted_path", "load_openvino"],
+        "runtimes": ["EXPORT_TARGETS", "RUNTIMES", "quickest", "quickest_runtimes"],
+        "storage": [
+            "list_enhancers",
+            "load_card",
+            "load_enhancer",
+            "record_metrics",
+            "save_enhancer",
+        ],
+        "tiling": [
+            "DEFAULT_BLEND",
+            "DEFAULT_OVERLAP",
+            "KERAS_BYTES",
+            "MEMORY_LIMIT",
+            "MEMORY_SAFETY_FACTOR",
+            "MemoryLimitError",
+            "enhance_tiles",
+            "parse_memory",
+            "tile_side",
+        ],
+        "tone_smoothing": [
+            "VideoError",
+            "cut_detector",
+            "flicker",
+            "level_per_shot",
+            "scene_distance",
+            "smoother",
+            "tone_gain",
+            "tone_sums",
+        ],
+        "video": ["check_paths", "enhance_video"],
+    },
+)

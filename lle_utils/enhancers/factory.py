@@ -1,0 +1,119 @@
+"""Every method behind one call: a baseline or an enhancer by name, in the quickest runtime."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from contextlib import nullcontext
+from importlib.util import find_spec
+
+import numpy as np
+
+from lle_utils.core.exposure import reach
+from lle_utils.core.images import as_float, convert_like
+from lle_utils.enhancers.brightness import default_level
+from lle_utils.enhancers.classical import BASELINES
+from lle_utils.enhancers.enhancer import check_level
+from lle_utils.enhancers.openvino import converted_path, load_openvino
+from lle_utils.enhancers.runtimes import quickest_runtimes
+from lle_utils.enhancers.storage import load_enhancer
+from lle_utils.enhancers.tiling import MEMORY_LIMIT, UNTILED_PIXELS
+
+PHOTOS_WORTH_CONVERTING = 20  # for fewer, converting a network first does not pay
+
+
+class Method:
+    """A method that several threads may call; a network serves them one after the other.
+
+    Args:
+        run: Takes an image ``(H, W, 3)``, a level or None, and bytes of memory; returns its like.
+        parallel_pixels: Up to how many pixels of a photo several threads may call ``run`` at once.
+        choose_level: Chooses a level for a photo, for a network that has to be told one.
+
+    Attributes:
+        choose_level: As given, or None.
+    """
+
+    def __init__(
+        self,
+        run: Callable,
+        parallel_pixels: int,
+        choose_level: Callable[[np.ndarray], float] | None = None,
+    ) -> None:
+        self._run, self._parallel_pixels = run, parallel_pixels
+        self.choose_level = choose_level
+        self._lock = threading.Lock()
+
+    def __call__(
+        self, photo: np.ndarray, level: float | None = None, memory: int = MEMORY_LIMIT
+    ) -> np.ndarray:
+        """Enhance a photo.
+
+        Args:
+            photo: Image ``(H, W, 3)``: uint8, uint16, or floating point in [0, 1].
+            level: Mean brightness that the result shall have, in (0, 1); None leaves it to the
+                method.
+            memory: Bytes that the process may hold, as for `Enhancer.enhance`.
+
+        Returns:
+            Image of the same shape and type.
+
+        Raises:
+            EnhancerError: If the level is not a number between 0 and 1.
+            ImageError: If it is no such image.
+            lle_utils.enhancers.MemoryLimitError: If the memory does not suffice.
+        """
+        level = check_level(level)
+        pixels = photo.shape[0] * photo.shape[1]
+        with nullcontext() if pixels <= self._parallel_pixels else self._lock:
+            return self._run(photo, level, memory)
+
+
+def load_method(name: str | os.PathLike, runtime: str = "auto", photos: int = 1) -> Method:
+    """Load a baseline or an enhancer.
+
+    Args:
+        name: One of `lle_utils.enhancers.BASELINES`, a shipped enhancer, or the folder of one.
+        runtime: One of `RUNTIMES`, or ``"auto"``: OpenVINO if it is installed, was measured to
+            be quicker for this enhancer with results that differ by no more than
+            `ROUNDING_LEVELS`, and is set up already or there are photos enough to set it up for.
+        photos: How many photos it is meant for.
+
+    Returns:
+        The method.
+
+    Raises:
+        FileNotFoundError, EnhancerError: As `load_enhancer`.
+        ImportError: If OpenVINO is asked for and not installed.
+        lle_utils.enhancers.ExportError: If OpenVINO is asked for and does something else.
+    """
+    if name in BASELINES:
+        plain = BASELINES[name]
+
+        def run(photo: np.ndarray, level: float | None, memory: int) -> np.ndarray:
+            result = plain(as_float(photo))
+            if level is not None:
+                result = reach(result, level)(result)
+            return convert_like(result, photo.dtype)
+
+        return Method(run, UNTILED_PIXELS)
+    if runtime == "auto":
+        runtime = _preferred(name, photos)
+    if runtime == "keras":
+        enhancer = load_enhancer(name)
+    else:
+        enhancer = load_openvino(name, exact=runtime == "openvino")
+
+    def enhance(photo: np.ndarray, level: float | None, memory: int) -> np.ndarray:
+        return enhancer.enhance(photo, level, memory=memory)
+
+    return Method(enhance, 0, default_level if enhancer.has_gain else None)
+
+
+def _preferred(name: str | os.PathLike, photos: int) -> str:
+    runtime = quickest_runtimes().get(str(name), "keras")
+    if runtime == "keras" or find_spec("openvino") is None:
+        return "keras"
+    is_ready = converted_path(str(name)).exists()
+    return runtime if is_ready or photos >= PHOTOS_WORTH_CONVERTING else "keras"

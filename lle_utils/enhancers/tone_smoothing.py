@@ -1,0 +1,184 @@
+"""Tone curves of videos: measured, smoothed over time, and the flicker that is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from lle_utils.core.images import luminance, to_uint8
+
+DEFAULT_SMOOTHING = 0.5  # share that the frames before have in the tone curve of a frame
+
+CUT_DISTANCE = 0.12  # `scene_distance` from which a frame begins a new scene
+
+TONE_BINS = 64  # points of a tone curve
+
+
+class VideoError(ValueError):
+    """A file that holds no usable video, or one that cannot be written."""
+
+
+def tone_sums(light: np.ndarray, enhanced: np.ndarray) -> np.ndarray:
+    """Measure the global tone curve of a frame: output luminance by input luminance.
+
+    Args:
+        light: Luminance of the input, any shape, in [0, 1].
+        enhanced: Luminance of the result, same shape.
+
+    Returns:
+        ``(3, TONE_BINS)``: the pixels in each bin of input luminance, the sum of their input and
+        the sum of their output. The curve goes through the means, ``sums[1:] / sums[0]``; sums
+        of several frames can be added or averaged. Bins are equally wide in the square root of
+        luminance, because dark videos have most of their pixels in few levels.
+
+    >>> sums = tone_sums(np.array([0.09, 0.09, 1.0]), np.array([0.2, 0.4, 0.9]))
+    >>> sums[:, [19, 63]].round(3).tolist()  # 0.3 * 64 = 19.2
+    [[2.0, 1.0], [0.18, 1.0], [0.6, 0.9]]
+    """
+    bins = np.minimum((np.sqrt(light) * TONE_BINS).astype(int), TONE_BINS - 1).ravel()
+    weights = (None, light.ravel(), enhanced.ravel())
+    return np.stack([np.bincount(bins, weight, TONE_BINS) for weight in weights])
+
+
+def tone_gain(light: np.ndarray, own: np.ndarray, smooth: np.ndarray) -> np.ndarray:
+    """Compute the factor that takes each pixel from a frame's own tone curve to a smooth one.
+
+    Args:
+        light: Luminance of the frame before enhancement, any shape.
+        own: `tone_sums` of the frame.
+        smooth: Those of several frames, weighted.
+
+    Returns:
+        ``(s(l) + e) / (c(l) + e)`` for the curves s and c, read linearly between bins that the
+        frame has pixels in; e is one 8-bit level, so that black divides too.
+
+    >>> light = np.array([0.04, 0.25])
+    >>> own, smooth = tone_sums(light, light), tone_sums(light, light * 2 + 1 / 255)
+    >>> tone_gain(light, own, smooth).round(6).tolist()
+    [2.0, 2.0]
+    """
+    seen = own[0] > 0
+    one_level = 1 / 255
+    curves = []
+    for count, inputs, outputs in (smooth[:, seen], own[:, seen]):
+        curves.append(np.interp(light, inputs / count, outputs / count) + one_level)
+    return curves[0] / curves[1]
+
+
+def scene_distance(before: np.ndarray, after: np.ndarray) -> float:
+    """Compute how far the luminance of one frame is from that of the next.
+
+    Args:
+        before, after: Counts of pixels by 8-bit level, ``(256,)``, of the same total.
+
+    Returns:
+        Wasserstein distance of the histograms (how many levels a pixel must move on average)
+        relative to the mean level of both, which makes dark scenes comparable with light ones.
+        Levels start at 1, so that black counts.
+
+    >>> dark, light = np.eye(256)[[9, 29]]
+    >>> scene_distance(dark, light)  # 20 levels, mean 20
+    1.0
+    """
+    shares = np.stack([before / before.sum(), after / after.sum()])
+    moved = np.abs(np.cumsum(shares[0] - shares[1])).sum()
+    return float(moved / (shares.mean(axis=0) @ np.arange(1, 257)))
+
+
+def cut_detector() -> Callable[[np.ndarray], bool]:
+    """Return a function that tells, frame after frame, whether one begins a new scene.
+
+    It takes the luminance of a frame, any shape, in [0, 1]; the first frame is no cut.
+    """
+    histogram = None
+
+    def is_cut(light: np.ndarray) -> bool:
+        nonlocal histogram
+        levels = to_uint8(np.clip(light, 0, 1)).ravel()
+        before, histogram = histogram, np.bincount(levels, minlength=256)
+        return before is not None and scene_distance(before, histogram) > CUT_DISTANCE
+
+    return is_cut
+
+
+def level_per_shot(
+    method: Callable[[np.ndarray, float], np.ndarray], choose: Callable[[np.ndarray], float]
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a method for frames that keeps one level from a cut to the next.
+
+    Args:
+        method: Takes a frame, float ``(H, W, 3)`` in [0, 1], and a level.
+        choose: Chooses a level for the first frame of each shot, such as `default_level`.
+    """
+    starts_shot, level = cut_detector(), None
+
+    def enhance(low: np.ndarray) -> np.ndarray:
+        nonlocal level
+        if starts_shot(luminance(low)) or level is None:
+            level = choose(low)
+        return method(low, level)
+
+    return enhance
+
+
+def smoother(smoothing: float = DEFAULT_SMOOTHING) -> Callable[[np.ndarray, np.ndarray], tuple]:
+    """Return a function that keeps the tone of a video steady, to call frame after frame.
+
+    An exponential moving average of `tone_sums` gives the smooth curve. Bins count by their
+    pixels, so a level that few pixels have says little. At a cut the average starts again.
+
+    This steadies the method, not the video: the flicker of a compressed dark input passes through
+    the smooth curve enlarged. A method that happens to counteract it is better left alone.
+
+    Args:
+        smoothing: Share of the past in the average, from 0 (off) to below 1.
+
+    Returns:
+        A function from a frame and its enhanced version, float ``(H, W, 3)`` in [0, 1], to the
+        enhanced version with the smooth tone, clipped, and whether it begins a new scene.
+
+    Raises:
+        VideoError: If the smoothing is not in that range.
+    """
+    if not 0 <= smoothing < 1:
+        raise VideoError(f"smoothing is {smoothing:g}; expected 0 (off) to below 1.")
+    starts_scene, average = cut_detector(), None
+
+    def smooth(low: np.ndarray, enhanced: np.ndarray) -> tuple[np.ndarray, bool]:
+        nonlocal average
+        light = np.clip(luminance(low), 0, 1)
+        is_cut = starts_scene(light)
+        if not smoothing:
+            return enhanced, is_cut
+        own = tone_sums(light, luminance(enhanced))
+        if average is None or is_cut:
+            average = own
+            return enhanced, is_cut
+        average = smoothing * average + (1 - smoothing) * own
+        gain = tone_gain(light, own, average).astype(np.float32)
+        return np.clip(enhanced * gain[..., None], 0, 1), is_cut
+
+    return smooth
+
+
+def flicker(means: Sequence[float], cuts: Sequence[int] = ()) -> float:
+    """Compute the flicker of a video: mean absolute second difference of its brightness.
+
+    Args:
+        means: Mean luminance of each frame, in [0, 1].
+        cuts: Indices of the frames that begin a new scene; no difference reaches across them.
+
+    Returns:
+        8-bit levels, lower is better. A steady fade scores zero, and so do fewer than three
+        frames. Frames count as equally far apart.
+
+    >>> flicker([0.2, 0.3, 0.4, 0.5]) < 1e-9
+    True
+    >>> round(flicker([0.4, 0.6, 0.4, 0.6]), 6)  # 0.2 up, 0.2 down: 0.4 of 255 levels
+    102.0
+    """
+    differences = np.abs(np.diff(np.asarray(means, float), n=2))
+    across = {index - back for index in cuts for back in (1, 2)}
+    kept = [value for start, value in enumerate(differences) if start not in across]
+    return float(255 * np.mean(kept)) if kept else 0.0

@@ -1,0 +1,40 @@
+"""What the server takes on, and the headers it answers with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")  # what Pillow may try to decode
+ANSWER_FORMATS = ("jpeg", "png", "webp")
+ANSWER_QUALITY = 95  # of a JPEG or WebP that is sent back
+MAX_CONNECTIONS = 64  # each may hold an upload in memory
+MAX_RETRY_SECONDS = 60  # longest that a busy server asks a client to wait
+SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the server takes on.
+
+    Attributes:
+        megabytes: Largest upload, in 10⁶ bytes.
+        megapixels: Largest photo, in 10⁶ pixels.
+        seconds: Longest time for one photo.
+        waiting: Photos that may wait while one is worked on; more are told to come back.
+    """
+
+    megabytes: float = 25
+    megapixels: float = 24
+    seconds: float = 60
+    waiting: int = 8

@@ -1,0 +1,101 @@
+"""Photo files with 16 bits, metadata, HEIC and camera raw."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lle_utils.core import photo_formats
+from lle_utils.core.images import ImageError
+from lle_utils.core.paths import photo_dir
+from lle_utils.core.photo_formats import Photo, read_photo, write_photo
+
+PROFILE = bytes(range(200))
+
+
+@pytest.fixture
+def deep():
+    """A 16-bit photo of 37x50 pixels with values that 8 bits cannot hold, EXIF and a profile."""
+    pixels = np.random.default_rng(0).integers(0, 65536, (37, 50, 3)).astype(np.uint16)
+    exif = Image.Exif()
+    exif[271], exif[306] = "Maker", "2024:01:02 03:04:05"
+    exif[0x8769] = {0x8827: 6400}
+    return Photo(pixels, exif.tobytes(), PROFILE)
+
+
+def test_16_bit_png_keeps_every_bit_exif_and_profile(deep, tmp_path):
+    pytest.importorskip("av", reason="reading 16-bit PNG needs PyAV")
+    back = read_photo(write_photo(tmp_path / "a.png", deep))
+    assert back.pixels.dtype == np.uint16
+    np.testing.assert_array_equal(back.pixels, deep.pixels)
+    assert back.icc == PROFILE
+    exif = Image.Exif()
+    exif.load(back.exif)
+    assert (exif[271], exif.get_ifd(0x8769)[0x8827]) == ("Maker", 6400)
+
+
+def test_16_bit_tiff_keeps_every_bit_and_the_profile(deep, tmp_path):
+    pytest.importorskip("tifffile", reason="16-bit TIFF needs tifffile")
+    back = read_photo(write_photo(tmp_path / "a.tif", deep))
+    np.testing.assert_array_equal(back.pixels, deep.pixels)
+    assert back.icc == PROFILE
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp", ".png"])
+def test_8_bit_files_keep_exif_and_profile_and_are_turned(tmp_path, suffix):
+    exif = Image.Exif()
+    exif[271], exif[0x0112] = "Maker", 6
+    picture = Image.new("RGB", (40, 20), (200, 0, 0))
+    picture.save(tmp_path / f"a{suffix}", exif=exif, icc_profile=PROFILE)
+    photo = read_photo(tmp_path / f"a{suffix}")
+    assert photo.pixels.shape == (40, 20, 3)
+    back = read_photo(write_photo(tmp_path / f"b{suffix}", photo))
+    assert back.pixels.shape == (40, 20, 3)  # not turned a second time
+    assert back.icc == PROFILE
+    kept = Image.Exif()
+    kept.load(back.exif)
+    assert kept[271] == "Maker"
+    assert 0x0112 not in kept
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_16_bits_are_turned_as_8_bits_are(orientation, tmp_path):
+    pixels = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    expected = read_photo(tmp_path / "a.png").pixels
+    np.testing.assert_array_equal(photo_formats._upright(pixels, orientation), expected)
+
+
+def test_heic_is_read_and_written(tmp_path):
+    pytest.importorskip("pillow_heif", reason="HEIC needs pillow-heif")
+    pixels = np.full((64, 48, 3), (180, 90, 30), np.uint8)
+    back = read_photo(write_photo(tmp_path / "a.heic", Photo(pixels)))
+    assert back.pixels.shape == pixels.shape
+    np.testing.assert_allclose(back.pixels.astype(int), pixels, atol=4)
+
+
+def test_camera_raw_is_developed_in_16_bits(tmp_path):
+    pytest.importorskip("rawpy", reason="camera raw needs rawpy")
+    folder = photo_dir()
+    files = sorted((folder / "raw").glob("*.dng")) if folder else []
+    if not files:
+        pytest.skip("no raw/*.dng in the folder that LLE_DATA_DIR names")
+    for path in files:
+        photo = read_photo(path)
+        assert photo.pixels.dtype == np.uint16
+        assert photo.pixels.std() > 0
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # Pillow, before it gives up
+@pytest.mark.parametrize("name", ["a.dng", "a.tif", "a.png", "a.heic"])
+def test_a_damaged_file_is_named(name, tmp_path):
+    start = {"a.tif": b"II*\0", "a.heic": b"\0\0\0\x18ftypheic"}
+    (tmp_path / name).write_bytes(start.get(name, b"junk") + b"junk" * 20)
+    with pytest.raises(ImageError, match=name.replace(".", r"\.")):
+        read_photo(tmp_path / name)
+
+
+def test_a_suffix_that_cannot_be_written_is_refused(tmp_path, deep):
+    with pytest.raises(ImageError, match=r"a\.cr2 has a suffix that cannot be written"):
+        write_photo(tmp_path / "a.cr2", deep)
