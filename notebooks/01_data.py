@@ -50,6 +50,7 @@ if "google.colab" in sys.modules:  # elsewhere the package is installed already
 # Egiazarian, *Practical Poissonian-Gaussian Noise Modeling* (IEEE TIP 2008), for the noise.
 
 # %%
+import json
 from functools import partial
 from pathlib import Path
 from timeit import timeit
@@ -61,11 +62,12 @@ from lle_utils import core, data, display
 from lle_utils.core import project_root
 
 # %% [markdown]
-# Leave `source` at `"synthetic"` for the offline sample, or set it to `"lol"` for real pairs,
-# which are downloaded when they are not on the disk.
+# Leave `source` at `"synthetic"` for the offline sample, name a folder with photos of your own, or
+# take real pairs: `"lol"` is downloaded when it is not on the disk. `data.load` explains what else
+# there is.
 
 # %% tags=["parameters"]
-source = "synthetic"  # or "lol"
+source = "synthetic"  # or pairs: a folder, "lol", another name of the table below
 seed = 0
 count = 24  # pairs to work with
 output_dir = ""  # where files go; empty: runs/01_data in the project
@@ -94,28 +96,13 @@ Markdown("\n".join(rows))
 # ## Pairs
 #
 # Supervised methods need each scene twice: dark, to start from, and well lit, to compare
-# with. The cell below leaves the pairs on the disk as two folders, `low` and `normal`. It
-# takes LOL only if you asked for it, and downloads it only if it is nowhere to be found.
-
-
-# %%
-def lol_pairs():
-    try:
-        return data.lol_pairs("train")
-    except FileNotFoundError:
-        from lle_utils.data import download_dataset
-
-        download_dataset("lol_v1")
-        return data.lol_pairs("train")
-
-
-# %% [markdown]
-# The offline sample is written in the same form, as PNG files, so that every step that follows
-# works on files, as it would on your own photos.
+# with. The offline sample is written as PNG files in two folders, `low` and `normal`, so that every
+# step that follows works on files, as it would on your own photos.
 
 
 # %%
 def sample_pairs(root, count, seed):
+    """Write pairs of the synthetic camera and find them again."""
     sample = data.synthetic_pairs(count, size=(160, 240), seed=seed)
     for name, low, normal in zip(sample.names, sample.low, sample.normal, strict=True):
         core.save_image(root / "low" / f"{name}.png", low)
@@ -124,24 +111,32 @@ def sample_pairs(root, count, seed):
 
 
 # %%
-sample = folder / f"sample-{seed}-{count}"
-pairs = lol_pairs()[:count] if source == "lol" else sample_pairs(sample, count, seed)
+if source == "synthetic":
+    pairs = sample_pairs(folder / f"sample-{seed}-{count}", count, seed)
+else:  # what a folder or a data set holds
+    pairs = data.origin_of(source).collection().pairs[:count]
 print(f"{len(pairs)} pairs, from {pairs[0].name} to {pairs[-1].name}")
 
 # %% [markdown]
 # Before anything else, look at what you have. Shape and range tell whether a file was read as
 # intended; the means tell how dark the dark side is.
 
+
 # %%
-low, normal = core.load_image(pairs[0].low), core.load_image(pairs[0].normal)
+def look(side):
+    """Read a photo of a pair, as a float image."""
+    return core.to_float(data.read_side(side))
+
+
+low, normal = look(pairs[0].low), look(pairs[0].normal)
 for name, image in {"low": low, "normal": normal}.items():
     print(f"{name:6} {image.shape} {image.min():.3f} to {image.max():.3f}, mean {image.mean():.3f}")
 
 # %%
 shown = pairs[:: -(-len(pairs) // 3)]  # three, spread over the list
 display.pair_grid(
-    [core.load_image(pair.low) for pair in shown],
-    [core.load_image(pair.normal) for pair in shown],
+    [look(pair.low) for pair in shown],
+    [look(pair.normal) for pair in shown],
     titles=[pair.name for pair in shown],
 )
 
@@ -338,14 +333,14 @@ except data.PairError as error:
 # moved by five rows and three columns.
 
 # %%
-moved = np.roll(core.read_uint8(pairs[2].low), (5, -3), axis=(0, 1))
+moved = np.roll(data.read_side(pairs[2].low), (5, -3), axis=(0, 1))
 planted = [
     data.Pair("swapped", pairs[0].low, pairs[-1].normal),
     data.Pair("moved", core.save_image(folder / "moved.png", moved), pairs[2].normal),
 ]
 display.pair_grid(
-    [core.load_image(pair.low) for pair in planted],
-    [core.load_image(pair.normal) for pair in planted],
+    [look(pair.low) for pair in planted],
+    [look(pair.normal) for pair in planted],
     titles=[pair.name for pair in planted],
 )
 
@@ -372,7 +367,7 @@ print(f"flagged: {', '.join(flagged)}; {len(audit) - len(flagged)} pairs pass")
 doubtful = min(range(len(pairs)), key=lambda number: audit[number]["ssim"])
 pair = pairs[doubtful]
 print(f"{pair.name}: similarity {audit[doubtful]['ssim']:.2f}, flags {audit[doubtful]['flags']}")
-display.pair_grid([core.load_image(pair.low)], [core.load_image(pair.normal)])
+display.pair_grid([look(pair.low)], [look(pair.normal)])
 
 # %% [markdown]
 # How much would a shift matter? Take a photo and the same photo moved: not one pixel of noise
@@ -456,9 +451,11 @@ except data.LeakError as error:
 print("scene by scene:", data.check_no_leak(*by_scene(seed), scenes))
 
 # %% [markdown]
-# For photos of your own there is no such list. `similar_photos` makes one: it compares the rank
-# order of the pixels of small copies, which brightness does not alter. As a test, let it find
-# the bright partner of each dark photo.
+# ## Scenes of your own photos
+#
+# For photos of your own there is no such list; it has to be found in the photos. One measure is
+# the rank order of the pixels of small copies, which brightness does not alter. As a test, let it
+# find the bright partner of each dark photo.
 
 # %%
 found = data.similar_photos([pair.low for pair in pairs], [pair.normal for pair in pairs])
@@ -466,8 +463,28 @@ partners = {row["first"] for row in found if row["first"] == row["second"]}
 print(f"found the partner of {len(partners)} of {len(pairs)}")
 
 # %% [markdown]
-# It misses some: uneven light and strong noise do change the order. A list made this way is a
-# lower bound, and a scene that was photographed from two places is two scenes to it.
+# It misses some: uneven light and strong noise do change the order. Between two well-lit photos
+# it does better. `find_scenes` takes these, and does not compare all with all: a *perceptual hash*,
+# 64 bits that say where a small copy is lighter than its median frequency, proposes which photos
+# may show one view, and the rank order decides.
+
+# %%
+found_scenes = data.find_scenes(pairs)
+print(f"{len(found_scenes)} photos, {len(set(found_scenes.values()))} scenes by content")
+
+# %% [markdown]
+# How good is it? Of LOL the truth is known. *Precision* is the share of right ones among the pairs
+# of photos that it puts together, *recall* the share that it finds of those that belong together.
+
+# %%
+record = json.loads((core.data_dir() / "results" / "scene_finder.json").read_text("utf-8"))
+print(f"{record['photos']} photos of {record['data']}: {record['scenes']} scenes found, ", end="")
+print(f"{record['known_scenes']} known; precision {record['precision']:.1%}, ", end="")
+print(f"recall {record['recall']:.1%}")
+
+# %% [markdown]
+# A scene that was photographed from two places is two scenes to it, and two that look alike are
+# one. So the list is written to a file, `<pack>.scenes.csv`, which you may correct.
 
 # %% [markdown]
 # ## One file instead of many
@@ -475,15 +492,16 @@ print(f"found the partner of {len(partners)} of {len(pairs)}")
 # A training run reads each photo many times, and decoding a PNG takes longer than cutting a crop
 # from it. A *pack* is a single `.npz` file with the decoded values, not compressed, so that only
 # the part in use is read from the disk. It stores 8-bit numbers, a quarter of the size of
-# float32, and keys that say what they hold: `low`, `normal`, `name`, `split`, `meta`.
+# float32, and keys that say what they hold: `low`, `normal`, `name`, `scene`, `split`, `meta`.
 
 # %%
 from lle_utils.data import open_pack, pack_pairs
 
-scene = {p.name: p.name.split("-")[0] for p in pairs} if source == "synthetic" else scenes
+known = {p.name: p.name.split("-")[0] for p in pairs}  # the sample's names begin with the scene
+scene = known if source == "synthetic" else found_scenes
 parts = data.split_by_scene([p.name for p in pairs], scene, {"train": 0.8, "val": 0.2}, seed)
 split_of = {name: part for part, names in parts.items() for name in names}
-path = pack_pairs(pairs, folder / "pairs.npz", split=split_of, source=source)
+path = pack_pairs(pairs, folder / "pairs.npz", split=split_of, scenes=scene, source=source)
 
 # %% [markdown]
 # The pack carries its own history: where the photos come from, how they were cut, and a checksum
@@ -492,15 +510,15 @@ path = pack_pairs(pairs, folder / "pairs.npz", split=split_of, source=source)
 
 # %%
 pack = open_pack(path)
-print(pack.low.shape, pack.low.dtype, {part: len(names) for part, names in parts.items()})
+print(pack.low[0].shape, pack.low[0].dtype, {part: len(names) for part, names in parts.items()})
 print("meta:", ", ".join(pack.meta))
 
 # %% [markdown]
 # The time for one batch, from the files and from the pack:
 
 # %%
-from_files = timeit(lambda: np.stack([core.read_uint8(p.low) for p in pairs[:8]]), number=10)
-from_pack = timeit(lambda: np.array(pack.low[:8]), number=10)
+from_files = timeit(lambda: [data.read_side(pair.low) for pair in pairs[:8]], number=10)
+from_pack = timeit(lambda: [np.array(photo) for photo in pack.low[:8]], number=10)
 print(f"files {100 * from_files:.1f} ms, pack {100 * from_pack:.2f} ms")
 
 # %% [markdown]
@@ -521,6 +539,39 @@ display.pair_grid(low_batch, normal_batch)
 resumed = PairStream(*pack.subset("train"), crop=96, batch_size=4, seed=seed, epoch=3)
 print("shape", low_batch.shape, low_batch.dtype, "batches per epoch", len(stream))
 print("same batch after a resume:", np.array_equal(stream.batch(3, 0)[0], resumed[0][0]))
+
+# %% [markdown]
+# ## All of it in one line
+#
+# `data.load(source, split)` does what this notebook did: it finds or fetches the photos, pairs
+# them, finds their scenes, splits and packs them once, and returns those of one split. Every
+# notebook that trains begins with it. `lle data prepare SOURCE` does the same in a terminal.
+#
+# | source | what happens |
+# |---|---|
+# | `synthetic` | the bundled scenes and the simulated camera |
+# | `lol`, or another name of the table above | downloaded if missing |
+# | a folder with `low/` and `normal/` | paired by name |
+# | a folder of pictures side by side | cut in two |
+# | a folder of well-lit photos | darkened by the simulated camera: you need no dark ones |
+# | a folder of dark photos | for `03_zero_dce`, which needs no others |
+# | a pack, `.npz` | used as it is |
+# | several of them, joined with `+` | one after the other |
+
+# %%
+for split in ("train", "val"):
+    part = data.load(source, split, seed)
+    print(f"{split}: {len(part)} pairs of {len(set(part.scenes.values()))} scenes; {part.licence}")
+
+# %% [markdown]
+# A folder that is both, a photo without its partner, a source that nobody knows: errors say so, and
+# nothing half done is left behind.
+
+# %%
+try:
+    data.load("holidays", "train")
+except data.SourceError as error:
+    print(error)
 
 # %% [markdown]
 # ## Where the simulated camera fails

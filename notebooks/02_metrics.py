@@ -65,11 +65,11 @@ from lle_utils import core, data, display, evaluation, metrics
 from lle_utils.enhancers import BASELINES, auto_gamma
 
 # %% [markdown]
-# The next cell holds everything there is to set. With `source = "lol"` the photos come from
-# the validation split of LOL v1, which has to be downloaded first (see `01_data`).
+# The next cell holds everything there is to set. Another source than the synthetic sample gives
+# the pairs of its validation scenes; LOL is downloaded when it is not there (see `01_data`).
 
 # %% tags=["parameters"]
-source = "synthetic"  # or "lol"
+source = "synthetic"  # or pairs: a folder, a pack, "lol", see `data.load`
 seed = 0
 count = 8  # number of pairs
 output_dir = ""  # folder for the record of this evaluation; empty: none is written
@@ -82,16 +82,15 @@ output_dir = ""  # folder for the record of this evaluation; empty: none is writ
 # which scene each pair is: photos of one scene resemble each other, and that will matter.
 
 # %%
-if source == "lol":
-    available = data.lol_pairs("val")
-    chosen = available[:: max(1, len(available) // count)][:count]
-    pairs = [(p.name, core.load_image(p.low), core.load_image(p.normal)) for p in chosen]
-    scenes = {name: data.scene_of(name) for name, _, _ in pairs}
-else:
+if source == "synthetic":
     made = data.synthetic_pairs(count, size=(288, 432), seed=seed)
-    lows, normals = core.to_float(made.low), core.to_float(made.normal)
-    pairs = list(zip(made.names, lows, normals, strict=True))
+    chosen = list(zip(made.names, made.low, made.normal, strict=True))
     scenes = dict(zip(made.names, made.scenes, strict=True))
+else:
+    available = data.load(source, "val")
+    chosen = available[:: max(1, len(available) // count)][:count]
+    scenes = available.scenes
+pairs = [(name, core.to_float(low), core.to_float(normal)) for name, low, normal in chosen]
 
 # %% [markdown]
 # We look at one pair closely and keep an enhanced version of it at hand: `auto_gamma` raises
@@ -327,8 +326,8 @@ show_intervals("psnr")
 
 # %%
 by_name = {record["method"]: record for record in records}
-gap = evaluation.paired_difference(by_name["auto_gamma"], by_name["gamma"], "psnr", seed)
-print(f"auto_gamma − gamma: {gap['mean']:.2f} dB, 95 % from {gap['low']:.2f} to {gap['high']:.2f}")
+gap = evaluation.difference_text(by_name["auto_gamma"], by_name["gamma"], "psnr")
+print(f"auto_gamma − gamma: {gap} dB, the 95 % range in brackets")
 
 # %% [markdown]
 # If that range holds zero, these photos do not decide between the two.

@@ -81,7 +81,7 @@ from lle_utils.nn import (
 # maps have fewer channels.
 
 # %% tags=["parameters"]
-source = "synthetic"  # or "lol": the dark photos of LOL and, if there, photos of all exposures
+source = "synthetic"  # or photos: a folder, a pack, "lol", "lol+sequences", see `data.load`
 mixed_share = 0.5  # share of photos of all exposures in training
 variant = "official"  # of the losses: "paper" or "official"
 exposure_target = 0.48  # the brightness to aim for, E; the paper has 0.6
@@ -124,25 +124,22 @@ def synthetic_photos(count: int, seed: int) -> tuple[list[np.ndarray], list[np.n
 
 
 # %% [markdown]
-# With `source = "lol"` the dark photos are those of the training scenes of LOL. Exposure sequences
-# beside them (see `data.load_sequences`) are used when they are there, every photo of them by
-# itself; without them the network sees dark photos only.
+# Other sources bring photos of their own: a folder of dark photos is enough. `"lol+sequences"` are
+# the dark photos of LOL's training scenes and exposure sequences, every photo by itself. What has
+# a mean of 0.2 or more counts as a photo of another exposure.
 
 
 # %%
-def lol_photos() -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Return the dark photos of LOL's training scenes, and photos of all exposures, if any."""
-    low = [core.read_uint8(pair.low) for pair in data.lol_pairs("train")]
-    try:
-        sequences = data.load_sequences("train")
-    except FileNotFoundError as reason:
-        print(f"Dark photos alone: {reason}")
-        return low, []
-    return low, [photo for sequence in sequences for photo in sequence.photos]
+def source_photos(source: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return the dark photos of a source, and those that are not dark, if any."""
+    photos = data.load(source, "train", crop=crop, paired=False).low
+    is_dark = [photo.mean() < 0.2 * 255 for photo in photos]
+    dark = [photo for photo, chosen in zip(photos, is_dark, strict=True) if chosen]
+    return dark, [photo for photo, chosen in zip(photos, is_dark, strict=True) if not chosen]
 
 
-dark, mixed = lol_photos() if source == "lol" else synthetic_photos(24, seed)
-print(f"{len(dark)} dark photos {dark[0].shape}, {len(mixed)} of all exposures")
+dark, mixed = synthetic_photos(24, seed) if source == "synthetic" else source_photos(source)
+print(f"{len(dark)} dark photos and {len(mixed)} of all exposures, {[*dark, *mixed][0].shape}")
 
 # %% [markdown]
 # Three dark photos and three of all exposures, as the network will get them:
@@ -152,17 +149,21 @@ samples = [core.to_float(photo) for photo in (dark[:3] + mixed[-3:])]
 display.show_images(samples, columns=3)
 
 # %% [markdown]
-# For judging the result, and only for that, we keep pairs of scenes that are not trained on.
+# For judging the result, and only for that, we keep pairs of scenes that are not trained on:
+# synthetic ones, where the source has no well-lit photos.
 
 
 # %%
-def validation_pairs(source: str, seed: int) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """Return (name, low, reference) of scenes that training never sees, float in [0, 1]."""
-    if source == "lol":
-        return data.lol_pairs("val")
-    pairs = data.synthetic_pairs(4, (240, 360), seed + 1, data.VAL_SCENES)
-    rows = zip(pairs.names, pairs.low, pairs.normal, strict=True)
-    return [(name, core.to_float(low), core.to_float(normal)) for name, low, normal in rows]
+def validation_pairs(source: str, seed: int) -> tuple[list[tuple], dict[str, str]]:
+    """Return (name, low, reference) of scenes that training never sees, and their scenes."""
+    if source != "synthetic":
+        found = data.load(source, "val", paired=False)
+        pairs = [pair for pair in found if pair[2] is not None]
+        if pairs:
+            return pairs, found.scenes
+    made = data.synthetic_pairs(4, (240, 360), seed + 1, data.VAL_SCENES)
+    pairs = list(zip(made.names, made.low, made.normal, strict=True))
+    return pairs, dict(zip(made.names, made.scenes, strict=True))
 
 
 sample = data.synthetic_pairs(1, (240, 360), seed + 1, data.VAL_SCENES)
@@ -447,8 +448,8 @@ def train(network, photos, run, weights, target, variant):
 
 
 def mix(dark, mixed, share, seed):
-    """Return the dark photos and as many mixed ones as make up ``share`` of all."""
-    count = min(len(mixed), round(share / (1 - share) * len(dark)))
+    """Return the dark photos and as many mixed ones as make up ``share`` of all, if there are."""
+    count = min(len(mixed), round(share / (1 - share) * len(dark))) if dark else len(mixed)
     chosen = np.random.default_rng(seed).permutation(len(mixed))[:count]
     return [*dark, *(mixed[i] for i in chosen)]
 
@@ -651,8 +652,7 @@ def adapts(records):
 
 
 # %%
-pairs = validation_pairs(source, seed)
-scenes = data.scenes_of(source, [name for name, *_ in pairs])
+pairs, scenes = validation_pairs(source, seed)
 compared = []
 for weight in smoothness_weights:
     core.set_seed(seed)
@@ -699,13 +699,9 @@ def save(network, name, method, scale, run, licence, **facts):
     return load_enhancer(save_enhancer(model, run.folder / name, run.card(about, licence, **facts)))
 
 
-LICENCES = {
-    "synthetic": "photos of scikit-image's wheel, each free to use",
-    "lol": "LOL v1: licence not stated; exposure sequences: CC BY-NC 4.0",
-}
-facts = {"data": source, "photos": len(photos), "variant": variant, "licence": LICENCES[source]}
+licence = data.load(source, "train", paired=False).licence
+facts = {"data": source, "photos": len(photos), "variant": variant, "licence": licence}
 facts |= {"exposure_target": exposure_target, "downsampling": downsampling}
-facts |= {"also": "exposure sequences" if source == "lol" and mixed else ""}
 
 # %%
 zero_dce = save(slow, "zero_dce", "Zero-DCE", scale, run, **facts, weights=weights)
@@ -747,8 +743,8 @@ Markdown(evaluation.table(records))
 # %%
 by_name = {record["method"]: record for record in records}
 for bar in ("auto_gamma", "fixed_curve", "one map"):
-    gain = evaluation.paired_difference(by_name["zero_dce_pp"], by_name[bar], "psnr")
-    print("zero_dce_pp − {}: {mean:+.2f} dB [{low:+.2f}, {high:+.2f}]".format(bar, **gain))
+    gain = evaluation.difference_text(by_name["zero_dce_pp"], by_name[bar], "psnr")
+    print(f"zero_dce_pp − {bar}: {gain} dB")
 
 # %% [markdown]
 # ## What the second network saves

@@ -77,7 +77,7 @@ from lle_utils.nn import (
 # The default is smaller still, so that a processor trains it while you watch.
 
 # %% tags=["parameters"]
-source = "synthetic"  # or "lol": the pairs of LOL
+source = "synthetic"  # or pairs: a folder, a pack, "lol", "lol+mypairs", see `data.load`
 size = ""  # "small" or "base" of SIZES; empty: the three numbers below
 features = 8  # channels at full resolution; the paper has 64
 groups = 1  # residual groups; the paper has 3
@@ -107,7 +107,9 @@ output_dir = ""  # where results go; empty: runs/04_mirnet in the project
 
 # %%
 core.set_seed(seed, deterministic)  # determinism has to be asked for before anything is computed
-train_pairs, val_pairs = (data.load_pairs(source, split, seed) for split in ("train", "val"))
+largest = max(crop for _, crop, _ in stages)
+train_pairs = data.load(source, "train", seed, crop=largest)
+val_pairs = data.load(source, "val", seed)
 first = train_pairs[0][1]
 print(f"{len(train_pairs)} pairs for training, {len(val_pairs)} for validation; ", end="")
 print(f"{first.dtype} {first.shape}, from {first.min()} to {first.max()}")
@@ -652,7 +654,7 @@ final.set_weights(network.get_weights())
 facts = dict(zip(("features", "groups", "blocks"), numbers, strict=True))
 facts |= {"data": source, "pairs": len(train_pairs), "mixup": mixup, "precision": precision}
 facts |= {"loss": f"Charbonnier + {ssim_weight} (1 - MS-SSIM of {ssim_scales} scales)"}
-card = run.card(CARD, data.LICENCES[source], history, **facts)
+card = run.card(CARD, train_pairs.licence, history, **facts)
 trained = load_enhancer(save_enhancer(training.clipped(final), run.folder / "mirnet", card))
 
 # %% [markdown]
@@ -669,7 +671,7 @@ trained = load_enhancer(save_enhancer(training.clipped(final), run.folder / "mir
 # %%
 methods = {name: enhancers.BASELINES[name] for name in ("input", "gamma", "auto_gamma")}
 methods |= {"zero_dce_pp": load_enhancer("zero_dce_pp").enhance, "mirnet": trained.enhance}
-scenes = data.scenes_of(source, [name for name, *_ in val_pairs])
+scenes = val_pairs.scenes
 records = [
     evaluation.evaluate(name, method, val_pairs, data=f"{source}, val", scenes=scenes)
     for name, method in methods.items()

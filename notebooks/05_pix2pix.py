@@ -71,7 +71,7 @@ from lle_utils.nn import ms_ssim_loss
 # Only widths and lengths are small, so that a processor trains it while you watch.
 
 # %% tags=["parameters"]
-source = "synthetic"  # or "lol": the pairs of LOL
+source = "synthetic"  # or pairs: a folder, a pack, "lol", "lol+mypairs", see `data.load`
 width = 16  # channels after the first convolution; the paper has 64
 levels = 5  # halvings; the paper has 8, for photos of 256x256
 norm = "instance"  # or "batch" as in the paper, or "none"
@@ -103,7 +103,9 @@ output_dir = ""  # where results go; empty: runs/05_pix2pix in the project
 
 # %%
 core.set_seed(seed, deterministic)  # determinism has to be asked for before anything is computed
-train_pairs, val_pairs = (data.load_pairs(source, split, seed) for split in ("train", "val"))
+largest = max(crop for _, crop, _ in [*warm_stages, *stages])
+train_pairs = data.load(source, "train", seed, crop=largest)
+val_pairs = data.load(source, "val", seed)
 sample = data.synthetic_pairs(1, (160, 240), seed + 1, data.VAL_SCENES)
 low, normal = (core.to_float(side[0]) for side in (sample.low, sample.normal))
 print(f"{len(train_pairs)} pairs for training, {len(val_pairs)} for validation")
@@ -583,7 +585,7 @@ def detail(enhanced, normal):
 # %%
 methods = {"auto_gamma": enhancers.auto_gamma}
 methods |= {name: enhancer.enhance for name, enhancer in viewers.items()}
-scenes = data.scenes_of(source, [name for name, *_ in val_pairs])
+scenes = val_pairs.scenes
 records = [
     evaluation.evaluate(name, method, val_pairs, data=f"{source}, val", scenes=scenes)
     for name, method in methods.items()
@@ -739,7 +741,7 @@ facts |= {"warm_stages": warm_stages, "warm_rate": warm_rate}
 facts |= {"judge_rate": discriminator_rate}
 
 # %%
-card = run.card(about, data.LICENCES[source], **facts)
+card = run.card(about, train_pairs.licence, **facts)
 trained = load_enhancer(save_enhancer(final, folder / "pix2pix", card))
 again = [trained.enhance(low) for _ in range(2)]
 print("the same twice:", np.array_equal(*again))

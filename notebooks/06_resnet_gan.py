@@ -71,7 +71,7 @@ from lle_utils.nn import ms_ssim_loss
 # trains the networks while you watch.
 
 # %% tags=["parameters"]
-source = "synthetic"  # or "lol": the pairs of LOL
+source = "synthetic"  # or pairs: a folder, a pack, "lol", "lol+mypairs", see `data.load`
 width = 8  # channels after the first convolution; the project has 64
 blocks = 3  # residual blocks; the project has 6
 discriminator_width = 8  # channels of the discriminator; the project has 64
@@ -125,7 +125,9 @@ display.show_images({p.path.stem: core.to_float(p.normal[0]) for p in (resized, 
 # Training and validation take the pairs that `04_mirnet` and `05_pix2pix` use.
 
 # %%
-train_pairs, val_pairs = (data.load_pairs(source, split, seed) for split in ("train", "val"))
+largest = max(crop for _, crop, _ in [*warm_stages, *stages])
+train_pairs = data.load(source, "train", seed, crop=largest)
+val_pairs = data.load(source, "val", seed)
 sample = data.synthetic_pairs(1, (160, 240), seed + 1, data.VAL_SCENES)
 low, normal = (core.to_float(side[0]) for side in (sample.low, sample.normal))
 print(f"{len(train_pairs)} pairs for training, {len(val_pairs)} for validation")
@@ -545,7 +547,7 @@ display.show_images({"low": low, "normal": normal, **shown_runs})
 # %%
 methods = {name: enhancers.BASELINES[name] for name in ("input", "gamma", "auto_gamma")}
 methods |= {name: enhancer.enhance for name, enhancer in viewers.items()}
-scenes = data.scenes_of(source, [name for name, *_ in val_pairs])
+scenes = val_pairs.scenes
 records = [
     evaluation.evaluate(name, method, val_pairs, data=f"{source}, val", scenes=scenes)
     for name, method in methods.items()
@@ -659,7 +661,7 @@ facts |= {"pixel_weight": pixel_weight, "ssim_weight": ssim_weight}
 facts |= {"warm_stages": warm_stages, "warm_rate": warm_rate}
 
 # %%
-card = run.card(about, data.LICENCES[source], **facts)
+card = run.card(about, train_pairs.licence, **facts)
 trained = load_enhancer(save_enhancer(final, folder / "resnet_gan", card))
 print(f"the same twice: {np.array_equal(*(trained.enhance(low) for _ in range(2)))}")
 for share in (1.0, 0.25):

@@ -68,7 +68,7 @@ from lle_utils.nn import CropLike, FadeIn, TowardsMean, ssim_loss
 # paper; `reference_dropout`, `spread` and `highest` are ours and explained where they are used.
 
 # %% tags=["parameters"]
-source = "synthetic"  # or "lol": the pairs of LOL
+source = "synthetic"  # or pairs: a folder, a pack, "lol", "lol+mypairs", see `data.load`
 width = 8  # channels at full resolution; the paper has 32
 stages = [[10, 64, 4]]  # epochs, crop and batch size of each stage of training
 steps = 20  # training steps per epoch
@@ -96,7 +96,9 @@ output_dir = ""  # where results go; empty: runs/07_shed_light in the project
 
 # %%
 core.set_seed(seed, deterministic)  # determinism has to be asked for before anything is computed
-train_pairs, val_pairs = (data.load_pairs(source, split, seed) for split in ("train", "val"))
+largest = max(crop for _, crop, _ in stages)
+train_pairs = data.load(source, "train", seed, crop=largest)
+val_pairs = data.load(source, "val", seed)
 first = train_pairs[0][1]
 print(f"{len(train_pairs)} pairs for training, {len(val_pairs)} for validation; ", end="")
 print(f"{first.dtype} {first.shape}, from {first.min()} to {first.max()}")
@@ -593,7 +595,7 @@ print(f"{len(vectors)} photos; mean vector of length {np.linalg.norm(vectors.mea
 facts = {"data": source, "pairs": len(train_pairs), "width": width, "hue": hue, "patch": patch}
 facts |= {"weights": dict(trainer.term_weights), "ssim_weight": ssim_weight}
 facts |= {"blind": reference_dropout, "spread": spread, "highest": highest}  # as in shipped cards
-card = run.card(CARD, data.LICENCES[source], history, **facts)
+card = run.card(CARD, train_pairs.licence, history, **facts)
 trained = load_enhancer(save_enhancer(network, run.folder / "shed_light", card))
 
 # %% [markdown]
@@ -736,8 +738,7 @@ for name, dark_vectors, lit_vectors in zip(("content", "luminance"), of_dark, of
 #   is *told* how bright the truth is, so this is no score to compare with the others.
 
 # %%
-names = [name for name, *_ in val_pairs]
-scenes = data.scenes_of(source, names)
+scenes = val_pairs.scenes
 median = lit[order[len(order) // 2]]
 own_reference = iter(val_lit)
 methods = {"input": enhancers.BASELINES["input"], "gamma": enhancers.BASELINES["gamma"]}
@@ -758,7 +759,7 @@ Markdown(evaluation.table(records))
 # photo's own? This is measured at six strengths and kept.
 
 # %%
-rise = {"levels": strengths, "images": names, "input": [], "output": []}
+rise = {"levels": strengths, "images": val_pairs.names, "input": [], "output": []}
 for photo in val_dark:
     prepared_photo = trained.prepare(core.to_float(photo))
     rise["input"].append(float(core.to_float(photo).mean()))

@@ -75,7 +75,7 @@ from lle_utils.nn import UpsampleBilinear
 # folder of them; they appear in the menu below, and the first is shown first.
 
 # %% tags=["parameters"]
-source = "synthetic"  # or "lol": pairs of LOL's validation scenes
+source = "synthetic"  # or pairs: a folder, a pack, "lol", see `data.load`
 photo = ""  # path of a photo of your own, or of a folder; empty: the synthetic sample
 count = 4  # pairs that noise, colour and highlights are measured on; 0: all there are
 seed = 0
@@ -100,15 +100,10 @@ print(", ".join(methods))
 
 
 # %%
-def load_pairs(source, count, seed):
-    """Return (name, low, normal) of validation scenes, uint8, spread over all there are."""
-    if source == "lol":
-        pairs = data.lol_pairs("val")
-        count = min(count or len(pairs), len(pairs))
-        chosen = [pairs[i * len(pairs) // count] for i in range(count)]
-        return [(p.name, core.read_uint8(p.low), core.read_uint8(p.normal)) for p in chosen]
-    pairs = data.synthetic_pairs(count or 4, (200, 300), seed + 1, data.VAL_SCENES)
-    return list(zip(pairs.names, pairs.low, pairs.normal, strict=True))
+def spread(pairs, count):
+    """Return some of the pairs, at equal distances; all of them if ``count`` is 0."""
+    count = min(count or len(pairs), len(pairs))
+    return [pairs[i * len(pairs) // count] for i in range(count)]
 
 
 def own_photos(photo):
@@ -124,7 +119,8 @@ def own_photos(photo):
 normal = data.synthetic_pairs(1, (400, 600), seed, ("stereo_motorcycle",)).normal[0]
 camera = data.Camera(exposure=0.06, illumination=0.4, photons=4000, read_noise=0.002)
 sample = data.darken(core.to_float(normal), seed, camera)
-pairs = load_pairs(source, count, seed)
+val_pairs = data.load(source, "val", seed)
+pairs = spread(val_pairs, count)
 photos = own_photos(photo) | {"sample": sample} | {name: low for name, low, _ in pairs[:6]}
 print(f"{len(pairs)} pairs of {source}; in the menu: {', '.join(photos)}")
 
@@ -626,8 +622,7 @@ print("; ".join(f"{first_in(records)} is first on {name}" for name, records in j
 
 # %%
 effects = ("residual_noise", "chroma_error", "delta_e", "overexposed", "highlight_error", "psnr")
-scene_list = data.scenes_of(source, [name for name, *_ in pairs])
-facts = {"data": f"{source}, {len(pairs)} val pairs", "scenes": scene_list}
+facts = {"data": f"{source}, {len(pairs)} val pairs", "scenes": val_pairs.scenes}
 measured = [
     evaluation.evaluate(name, method, pairs, effects, **facts) for name, method in methods.items()
 ]
@@ -736,7 +731,7 @@ def found_again(enhanced, sought, radius=4):
 
 # %%
 floats = [(core.to_float(low), core.to_float(normal)) for _, low, normal in pairs]
-owners = [scene_list[name] for name, *_ in pairs]
+owners = [val_pairs.scenes[name] for name, *_ in pairs]
 dark, sought = [low for low, _ in floats], [keypoints(normal) for _, normal in floats]
 unprocessed = list(map(found_again, dark, sought))
 lines = ["| method | found again | more than in the input |", "|---|---:|---:|"]

@@ -89,7 +89,7 @@ logging.getLogger("tensorflow").setLevel("ERROR")  # converters report each file
 # The next cell holds everything there is to set.
 
 # %% tags=["parameters"]
-source = "synthetic"  # or "lol": pairs that the accuracy of exports is measured on
+source = "synthetic"  # or pairs to measure the accuracy of exports on, see `data.load`
 exported = "zero_dce"  # the enhancer that is exported; one with the single input low
 video_method = "mirnet"  # the enhancer that enhances the video
 frames = 20  # length of the video
@@ -433,7 +433,7 @@ if "openvino" in written:
     runtimes["openvino-fast"] = Enhancer(quick, network.card)
     measured = parity(network, quick) | {"bytes": measured["bytes"]}
     written["openvino-fast"] = path, measured
-pairs = data.load_pairs(source, "val", seed)[:3]
+pairs = data.load(source, "val", seed)[:3]
 timed_on = low[:256, :384]
 keras_file = core.data_dir() / "pretrained" / exported / "model.keras"
 same = {"psnr": 200.0, "difference": 0.0, "bytes": keras_file.stat().st_size}

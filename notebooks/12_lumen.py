@@ -73,7 +73,8 @@ from lle_utils.nn import Expose, charbonnier_loss, ssim_loss
 # you watch.
 
 # %% tags=["parameters"]
-source = "synthetic"  # or "lol": the pairs of LOL, and the exposure sequences if they are there
+source = "synthetic"  # or pairs: a folder, a pack, "lol", see `data.load`
+with_sequences = False  # whether the exposure sequences of LLE_DATA_DIR join them
 widths = [12, 20, 28]  # channels at a half, a quarter and an eighth of the resolution
 down = [1, 1, 1]  # residual blocks at each of them on the way down
 up = [1, 1]  # residual blocks on the way up, at a half and at a quarter
@@ -97,7 +98,9 @@ output_dir = ""  # where results go; empty: runs/12_lumen in the project
 
 # %%
 core.set_seed(seed, deterministic)  # determinism has to be asked for before anything is computed
-train_pairs, val_pairs = (data.load_pairs(source, split, seed) for split in ("train", "val"))
+largest = max(crop for _, crop, _ in stages)
+train_pairs = data.load(source, "train", seed, crop=largest)
+val_pairs = data.load(source, "val", seed)
 sample = data.synthetic_pairs(1, (160, 240), seed + 1, data.VAL_SCENES)
 low, normal = (core.to_float(side[0]) for side in (sample.low, sample.normal))
 display.show_images({"low": low, "normal": normal})
@@ -192,11 +195,7 @@ display.show_images({"low": low, "lit": lit, "normal": normal})
 # large or compressed comes out as it should. `data.ExposureStream` draws all of this.
 
 # %%
-try:
-    sequences = data.load_sequences("train") if source == "lol" else []
-except FileNotFoundError as reason:
-    print(f"Without exposure sequences: {reason}")
-    sequences = []
+sequences = data.load_sequences("train") if with_sequences else []
 stream = data.ExposureStream(train_pairs, sequences, 64, 4, steps, seed)
 inputs, targets = stream[0]
 print({name: value.shape for name, value in inputs.items()}, targets.shape)
@@ -435,8 +434,7 @@ def predict_left_out(inputs, wanted, scenes, strength):
 
 
 # %%
-scene_of = data.scenes_of(source, [name for name, *_ in train_pairs])
-scenes = np.array([str(scene_of[name]) for name, *_ in train_pairs])
+scenes = np.array([train_pairs.scenes[name] for name, *_ in train_pairs])
 inputs = np.array([features(dark) for _, dark, _ in train_pairs])
 for strength in (1e-3, 1e-1, 10.0):
     error = predict_left_out(inputs, means, scenes, strength) - means
@@ -463,7 +461,7 @@ final.set_weights(network.get_weights())
 facts = {"widths": widths, "down": down, "up": up, "data": source, "pairs": len(train_pairs)}
 facts |= {"also": "exposure sequences" if sequences else ""}
 facts |= {"sequences": len(sequences), "loss": f"Charbonnier + {ssim_weight} (1 - SSIM)"}
-card = run.card(about(widths), data.LICENCES[source], history, **facts)
+card = run.card(about(widths), train_pairs.licence, history, **facts)
 kept = load_enhancer(save_enhancer(training.clipped(final), run.folder / "lumen", card))
 
 
@@ -480,7 +478,7 @@ score = partial(
     evaluation.evaluate,
     pairs=val_pairs,
     data=f"{source}, val",
-    scenes=data.scenes_of(source, [name for name, *_ in val_pairs]),
+    scenes=val_pairs.scenes,
 )
 blind = [score(name, method) for name, method in methods.items()]
 evaluation.save_records("12_lumen", blind, run.folder)

@@ -18,7 +18,7 @@ import numpy as np
 
 from lle_utils.benchmarks.speed import BenchError, dark_photo, machine, run_python
 from lle_utils.core.paths import data_dir, write_json
-from lle_utils.data.sources import default_source, sample_pairs
+from lle_utils.data.samples import default_source, sample_pairs
 from lle_utils.enhancers.openvino import load_openvino
 from lle_utils.enhancers.runtimes import ROUNDING_LEVELS, RUNTIMES, quickest
 from lle_utils.enhancers.tiling import MEMORY_LIMIT

@@ -13,6 +13,10 @@ from lle_utils.core.paths import data_dir
 from lle_utils.enhancers import DEFAULT_METHOD
 
 CARDS = "pretrained/*/card.json"
+SOURCE_HELP = (
+    "lol, another name of `lle data list`, synthetic, a pack (.npz), a folder (low/ and normal/, "
+    "pictures side by side, well-lit photos alone, dark ones alone), or several joined with +"
+)
 METHOD_HELP = "a shipped enhancer, the folder of one, or a classical baseline"
 
 

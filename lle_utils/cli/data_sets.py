@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
-from lle_utils.cli.command import command
+from lle_utils.cli.command import SOURCE_HELP, command
 
 
 def add_data_commands(commands) -> None:
@@ -19,9 +20,27 @@ def add_data_commands(commands) -> None:
     download.add_argument("name", metavar="NAME", help="as shown by `lle data list`")
     download.add_argument("--target", type=Path, help="folder to put it in (data/downloads)")
     download.add_argument("--archive", type=Path, help="a file fetched by hand in a browser")
+    _add_prepare(commands)
+    scenes = command(commands, "scenes", _data_scenes, "Find photos that show the same scene.")
+    scenes.add_argument("source", metavar="SOURCE", help=SOURCE_HELP)
+    scenes.add_argument("-o", "--output", type=Path, help="the table to write (none)")
     audit = command(commands, "audit", _data_audit, "Measure how well pairs of photos agree.")
     audit.add_argument("folder", type=Path, help="holds low/ and normal/, or the like")
     _add_pack(commands)
+
+
+def _add_prepare(commands) -> None:
+    description = "Pack the photos of a source, split by scene, for all trainings."
+    prepare = command(commands, "prepare", _data_prepare, description)
+    prepare.epilog = "Example: lle data prepare mypairs/ --val 0.1 --test 0.1"
+    prepare.add_argument("source", metavar="SOURCE", help=SOURCE_HELP)
+    where = "the .npz to write (in data/packs, where trainings with this source look)"
+    prepare.add_argument("-o", "--output", type=Path, help=where)
+    for split in ("val", "test"):
+        share = f"share of the photos for {split}, whole scenes (0.1)"
+        prepare.add_argument(f"--{split}", type=float, default=0.1, help=share)
+    skip = "leave out, by name, what cannot be read or has a partner of another size"
+    prepare.add_argument("--skip-bad", action="store_true", help=skip)
 
 
 def _add_pack(commands) -> None:
@@ -49,6 +68,61 @@ def _data_download(options) -> None:
     print(download_dataset(options.name, target=options.target, archive=options.archive))
 
 
+def _data_prepare(options) -> None:
+    from lle_utils.data.packing import prepare
+    from lle_utils.data.sources import origin_of
+
+    shares = {"val": options.val, "test": options.test}
+    origin = origin_of(options.source)
+    pack = prepare(origin, options.output, shares, options.skip_bad)
+    sizes = Counter(f"{photo.shape[1]}x{photo.shape[0]}" for photo in pack.low)
+    splits = Counter(pack.splits)
+    print(f"{len(pack)} {pack.meta['kind']}; {pack.meta['licence']}")
+    print(f"sizes: {_counted(sizes)}")
+    print(f"{len(set(pack.scenes))} scenes; {_counted(splits)}")
+    for name, reason in pack.meta["left_out"].items():
+        print(f"left out: {name}: {reason}")
+    if pack.normal is not None:
+        _say_flags(origin.collection().pairs, set(pack.names))
+    print(f"Pack: {pack.path}")
+
+
+def _counted(counts: Counter) -> str:
+    shown = ", ".join(f"{count} {name}" for name, count in counts.most_common(5))
+    return shown + (f" and {len(counts) - 5} more" if len(counts) > 5 else "")
+
+
+def _say_flags(pairs: list, packed: set[str]) -> None:
+    from tqdm import tqdm
+
+    from lle_utils.data.quality_checks import audit_pairs
+
+    kept = [pair for pair in pairs if pair.name in packed]
+    rows = audit_pairs(tqdm(kept, "audit", unit="pair"))
+    flags = {row["name"]: " ".join(row["flags"]) for row in rows if row["flags"]}
+    print(f"{len(flags)} of {len(rows)} pairs are flagged{'; look at them:' if flags else '.'}")
+    for name, flag in flags.items():
+        print(f"  {name}: {flag}")
+
+
+def _data_scenes(options) -> None:
+    from lle_utils.core.paths import data_dir, write_json
+    from lle_utils.data.scene_finder import agreement, find_scenes, write_scenes
+    from lle_utils.data.sources import origin_of
+
+    collection = origin_of(options.source).collection()
+    found = find_scenes(collection.pairs, progress=True)
+    print(f"{len(found)} photos, {len(set(found.values()))} scenes by content")
+    if collection.scenes is not None:
+        measured = agreement(found, collection.scenes)
+        print(", ".join(f"{name} {value:.4g}" for name, value in measured.items()))
+        if options.source in ("lol", "lol_v1"):
+            record = data_dir() / "results" / "scene_finder.json"
+            print(f"Record: {write_json(record, {'data': 'LOL v1', **measured})}")
+    if options.output:
+        print(f"Scenes: {write_scenes(options.output, found)}")
+
+
 def _data_audit(options) -> int:
     from lle_utils.data.pairs import find_pairs, paired_folders
     from lle_utils.data.quality_checks import audit_pairs
@@ -62,8 +136,14 @@ def _data_audit(options) -> int:
 
 
 def _data_pack(options) -> None:
-    from lle_utils.data.npz_dataset import pack_pairs
+    from lle_utils.data.npz_dataset import open_pack
+    from lle_utils.data.pack_writer import pack_pairs
     from lle_utils.data.pairs import find_pairs, paired_folders
+    from lle_utils.data.scene_finder import find_scenes
 
     pairs = find_pairs(*paired_folders(options.folder))
-    print(pack_pairs(pairs, options.target, options.crop, options.size, options.split))
+    scenes = find_scenes(pairs)
+    path = pack_pairs(pairs, options.target, options.crop, options.size, options.split, scenes)
+    for name, reason in open_pack(path).meta["left_out"].items():
+        print(f"left out: {name}: {reason}")
+    print(path)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lle_utils.cli.command import METHOD_HELP, command, complain
+from lle_utils.cli.command import METHOD_HELP, SOURCE_HELP, command, complain
 
 BENCHES = ("methods", "notebooks")
 SETS = (  # `lle_utils.data.EVALUATION_SETS`, which help need not import
     *("lol_val", "lol_train", "lol_test", "lol_v2_real", "lol_v2_synthetic"),
     *("sequences", "synthetic", "unpaired"),
 )
+SPLITS = ("train", "val", "test", "all")
 ENLARGEMENTS = (2, 4, 8)
 DEFAULT_METRICS = (
     *("psnr", "ssim", "psnr_gtmean", "psnr_dark", "delta_e"),
@@ -27,6 +28,12 @@ def add_measure_commands(commands) -> None:
     evaluate.add_argument("--method", action="append", help=f"{METHOD_HELP}; repeatable (all)")
     data_help = f"the pairs: {', '.join(SETS)} (lol_val)"
     evaluate.add_argument("--data", default="lol_val", choices=SETS, metavar="SET", help=data_help)
+    source_help = f"pairs of your own, in the place of --data: {SOURCE_HELP}"
+    evaluate.add_argument("--source", help=source_help)
+    split_help = "which photos of --source: train, val, test or all (all)"
+    evaluate.add_argument(
+        "--split", default="all", choices=SPLITS, metavar="SPLIT", help=split_help
+    )
     photos_help = "score photos of your own without references, in the place of --data"
     evaluate.add_argument("--photos", metavar="FOLDER", help=photos_help)
     told_help = "tell methods the mean of each reference; a record of its own"
@@ -61,7 +68,7 @@ def add_measure_commands(commands) -> None:
 
 
 def _choose_curve() -> None:
-    from lle_utils.data.sources import lol_pairs
+    from lle_utils.data.lol import lol_pairs
     from lle_utils.evaluation.curve_choice import choose_fixed_curve
 
     print(f"Record: {choose_fixed_curve(lol_pairs('train'), 'LOL v1, train pairs')}")
@@ -90,6 +97,8 @@ def _evaluate(options) -> int | None:
         records = load_records(record, folder)  # rows of other methods stay
     except FileNotFoundError:
         records = {}
+    if options.source:
+        records = {}  # each source is another table
     for name in options.method or [*BASELINES, *list_enhancers()]:
         records[name] = evaluate(
             name,
@@ -111,9 +120,11 @@ def _evaluate(options) -> int | None:
 def _judged_on(options) -> tuple:
     """Return the set to judge on, the name of its record and the folder for that."""
     from lle_utils.core.paths import run_folder
-    from lle_utils.data.evaluation_sets import load_evaluation_set, photo_set
+    from lle_utils.data.evaluation_sets import load_evaluation_set, photo_set, source_set
 
     told = "_told" if options.level_told else ""
+    if options.source:
+        return source_set(options.source, options.split), f"source{told}", run_folder("evaluate")
     if options.photos:
         return photo_set(options.photos), Path(options.photos).name, run_folder("evaluate")
     return load_evaluation_set(options.data), options.data + told, None
@@ -145,7 +156,7 @@ def _behavior(options) -> None:
     from tqdm import tqdm
 
     from lle_utils.core.paths import data_dir
-    from lle_utils.data.sources import low_light_photos
+    from lle_utils.data.samples import low_light_photos
     from lle_utils.enhancers.classical import BASELINES
     from lle_utils.enhancers.factory import load_method
     from lle_utils.enhancers.storage import list_enhancers, record_behavior

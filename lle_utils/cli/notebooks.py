@@ -8,7 +8,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
-from lle_utils.cli.command import command
+from lle_utils.cli.command import SOURCE_HELP, command
 
 
 def add_notebook_commands(commands) -> None:
@@ -23,11 +23,14 @@ def add_notebook_commands(commands) -> None:
     run.epilog = "Example: lle run 02_metrics 04_mirnet --profile quick"
     _add_names(run)
     _add_profile(run)
+    _add_set(run)
     run.add_argument("--jobs", type=int, help="notebooks at a time (one per core, two at most)")
     train = command(commands, "train", _train, "Train an enhancer: run the notebook that does it.")
-    train.epilog = "Example: lle train mirnet --profile cpu"
+    train.epilog = "Example: lle train mirnet --source mypairs/ --profile cpu --set seed=1"
     train.add_argument("name", metavar="NAME", help="such as mirnet, for 04_mirnet")
+    train.add_argument("--source", help=f"{SOURCE_HELP} (that of the profile)")
     _add_profile(train)
+    _add_set(train)
     report = command(commands, "report", _report, "Write the report of notebooks that have run.")
     report.add_argument("folder", nargs="?", type=Path, help="folder of the run (runs/quick)")
 
@@ -39,6 +42,13 @@ def _add_names(parser: ArgumentParser) -> None:
 def _add_profile(parser: ArgumentParser) -> None:
     parser.add_argument("--profile", default="quick", help="parameters to run with (quick)")
     parser.add_argument("--output", type=Path, help="folder for results (runs/PROFILE)")
+
+
+def _add_set(parser: ArgumentParser) -> None:
+    said = "a parameter of the notebook, over the profile's; repeatable"
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", dest="settings", help=said
+    )
 
 
 def _list(_options) -> None:
@@ -89,7 +99,11 @@ def _run(options) -> int:
 
     start = time.perf_counter()
     results = run_notebooks(
-        options.names or None, options.profile, options.output, jobs=options.jobs
+        options.names or None,
+        options.profile,
+        options.output,
+        jobs=options.jobs,
+        settings=[_placed(setting) for setting in options.settings],
     )
     return _conclude(results, time.perf_counter() - start)
 
@@ -108,14 +122,37 @@ def _conclude(results: Sequence, seconds: float) -> int:
 
 
 def _train(options) -> int:
-    from lle_utils.notebook_tools.cells import training_notebook
-    from lle_utils.notebook_tools.run import run_notebooks
+    from lle_utils.notebook_tools.cells import parameters_of, training_notebook
+    from lle_utils.notebook_tools.run import read_settings, run_notebooks
 
-    results = run_notebooks([training_notebook(options.name)], options.profile, options.output)
+    notebook = training_notebook(options.name)
+    settings = [_placed(setting) for setting in options.settings]
+    read_settings(settings, {notebook: parameters_of(notebook)})  # before photos are packed
+    if options.source:
+        settings.append(f"source={_found(options.source)}")
+    results = run_notebooks([notebook], options.profile, options.output, settings=settings)
     failed = _conclude(results, results[0].seconds)
     for card in sorted(results[0].path.with_suffix("").glob("*/card.json")):
         print(f"Enhancer: {card.parent} (try: lle enhance PHOTO --method {card.parent})")
     return failed
+
+
+def _placed(setting: str) -> str:
+    """Make the paths of ``source=...`` absolute: notebooks run in a folder of their own."""
+    from lle_utils.data.sources import absolute
+
+    name, _, value = setting.partition("=")
+    return f"{name}={absolute(value)}" if name == "source" else setting
+
+
+def _found(source: str) -> str:
+    """Find, fetch and pack the photos of a source, in sight; return it for another folder."""
+    from lle_utils.data.sources import absolute, load
+
+    source = absolute(source)
+    count = len(load(source, "train", paired=False))
+    print(f"{count} photos to train on")
+    return source
 
 
 def _report(options) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 PHOTO_DIR_VARIABLE = "LLE_DATA_DIR"
+PACK_DIR_VARIABLE = "LLE_PACK_DIR"
 
 
 def project_root() -> Path:
@@ -79,6 +80,12 @@ def photo_dir() -> Path | None:
             "with the synthetic sample."
         )
     return folder
+
+
+def pack_dir() -> Path:
+    """Return the folder of packs made of sources: ``LLE_PACK_DIR``, or ``data/packs``."""
+    value = os.environ.get(PACK_DIR_VARIABLE, "")
+    return Path(value).expanduser() if value else data_dir() / "packs"
 
 
 @contextmanager

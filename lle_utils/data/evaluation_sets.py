@@ -7,11 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from lle_utils.core.paths import PHOTO_DIR_VARIABLE, data_dir, photo_dir
+from lle_utils.core.paths import PHOTO_DIR_VARIABLE
+from lle_utils.data.adapters import folder_of, lol_v2_pairs
 from lle_utils.data.exposure_sequences import load_sequences, sequence_pairs
-from lle_utils.data.pairs import Pair, PairError, by_stem, list_photos, natural_key
+from lle_utils.data.lol import lol_pairs
+from lle_utils.data.pairs import list_photos
+from lle_utils.data.samples import low_light_photos
 from lle_utils.data.scenes import load_scenes, scene_map
-from lle_utils.data.sources import lol_pairs, low_light_photos
+from lle_utils.data.sources import SPLITS, NoSplitError, load
 from lle_utils.data.synthetic import synthetic_pairs
 
 SYNTHETIC_COUNT, SYNTHETIC_SIZE = 40, (240, 320)
@@ -70,6 +73,29 @@ def photo_set(folder: str | os.PathLike) -> EvaluationSet:
     return EvaluationSet(name, [(path.name, path, None) for path in paths], scenes)
 
 
+def source_set(source: str, split: str) -> EvaluationSet:
+    """Take the pairs of any source as a set to judge methods on.
+
+    Args:
+        source: See `lle_utils.data.load`.
+        split: ``train``, ``val``, ``test``, or ``all`` for all that there are.
+
+    Raises:
+        SourceError: If the source is not known, or has no such split.
+    """
+    parts = []
+    for part in SPLITS if split == "all" else (split,):
+        try:
+            parts.append(load(source, part))
+        except NoSplitError:
+            if split != "all":
+                raise
+    pairs = [pair for part in parts for pair in part]
+    scenes = {name: scene for part in parts for name, scene in part.scenes.items()}
+    name = Path(source).name
+    return EvaluationSet(f"{name}, {split}: {len(pairs)} pairs", pairs, scenes)
+
+
 def _lol(split: str) -> EvaluationSet:
     scene_of = scene_map()
     pairs = lol_pairs(split)
@@ -84,28 +110,15 @@ def _lol(split: str) -> EvaluationSet:
 
 
 def _lol_v2(part: str, note: str) -> EvaluationSet:
-    roots = [base / "lol_v2" for base in (photo_dir(), data_dir() / "downloads") if base]
-    for root in roots:
-        for folder in sorted(root.glob(f"**/{part}/Test")):
-            pairs = _numbered_pairs(folder / "Low", folder / "Normal")
-            scenes = {pair.name: pair.name for pair in pairs}
-            return EvaluationSet(f"LOL v2, {part}, test pairs{note}", pairs, scenes)
-    raise FileNotFoundError(
-        f"LOL v2 was not found. Set {PHOTO_DIR_VARIABLE} to a folder that holds "
-        f"lol_v2/{part}/Test with Low and Normal in it, as its archive does."
-    )
-
-
-def _numbered_pairs(low_dir: Path, normal_dir: Path) -> list[Pair]:
-    """Match ``low00690.png`` to ``normal00690.png``, as LOL v2 names its photos."""
-    low = {stem.removeprefix("low"): path for stem, path in by_stem(low_dir).items()}
-    normal = {stem.removeprefix("normal"): path for stem, path in by_stem(normal_dir).items()}
-    if not low or low.keys() != normal.keys():
-        raise PairError(
-            f"{low_dir} has {len(low)} photos and {normal_dir} {len(normal)}, of which "
-            f"{len(low.keys() & normal.keys())} match by number; unpack the archive again."
+    folder = folder_of("lol_v2")
+    if folder is None:
+        raise FileNotFoundError(
+            f"LOL v2 was not found. Set {PHOTO_DIR_VARIABLE} to a folder that holds "
+            f"lol_v2/{part}/Test with Low and Normal in it, as its archive does."
         )
-    return [Pair(name, low[name], normal[name]) for name in sorted(low, key=natural_key)]
+    pairs = lol_v2_pairs(folder, part, "Test")
+    scenes = {pair.name: pair.name for pair in pairs}
+    return EvaluationSet(f"LOL v2, {part}, test pairs{note}", pairs, scenes)
 
 
 def _sequences() -> EvaluationSet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -61,16 +62,20 @@ def load_sequences(split: str) -> list[ExposureSequence]:
             f"holds {FOLDER} with the photos and {INDEX}, which names those of each scene."
         )
     folder = photos / FOLDER
-    scenes = json.loads((folder / INDEX).read_text(encoding="utf-8"))
     files = {path.stem: path for path in folder.iterdir() if path.name != INDEX}
-    chosen = [
-        name
-        for i, name in enumerate(sorted(scenes, key=natural_key))
-        if (i % VAL_EVERY == 0) == (split == "val")
-    ]
     return [
-        ExposureSequence(name, tuple(read_uint8(files[m]) for m in scenes[name]["members"]))
-        for name in chosen
+        ExposureSequence(name, tuple(read_uint8(files[member]) for member in members))
+        for name, part, members in sequence_members(folder)
+        if part == split
+    ]
+
+
+def sequence_members(folder: Path) -> list[tuple[str, str, list[str]]]:
+    """Return name, split and file stems, from dark to bright, of each sequence of a folder."""
+    scenes = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    return [
+        (name, "val" if i % VAL_EVERY == 0 else "train", scenes[name]["members"])
+        for i, name in enumerate(sorted(scenes, key=natural_key))
     ]
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from lle_utils.core.images import SUFFIXES, ImageError
+from lle_utils.core.images import SUFFIXES, ImageError, read_uint8
 
 LOW_FOLDERS = ("low", "input", "dark")
 NORMAL_FOLDERS = ("high", "normal", "ground_truth", "gt", "target", "reference")
@@ -20,12 +20,29 @@ class PairError(ValueError):
     """Photos that cannot be matched one to one."""
 
 
+# A photo: its file, or a function that makes it, uint8 (H, W, 3).
+Side = Path | Callable[[], np.ndarray]
+
+
 class Pair(NamedTuple):
-    """One scene photographed twice; `name` is the common file stem."""
+    """One scene photographed twice; `name` is the common file stem.
+
+    A dark photo without a well-lit one has ``normal`` None.
+    """
 
     name: str
-    low: Path
-    normal: Path
+    low: Side
+    normal: Side | None
+
+
+def read_side(side: Side) -> np.ndarray:
+    """Return a photo of a pair, uint8 of shape ``(H, W, 3)``.
+
+    Raises:
+        FileNotFoundError: If its file does not exist.
+        ImageError: If its file cannot be read; the message names it.
+    """
+    return side() if callable(side) else read_uint8(side)
 
 
 def natural_key(name: str) -> tuple:

@@ -6,7 +6,6 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -16,10 +15,7 @@ from skimage.exposure import match_histograms
 from skimage.metrics import structural_similarity
 from skimage.registration import phase_cross_correlation
 
-from lle_utils.core.images import read_uint8
-
-if TYPE_CHECKING:
-    from lle_utils.data.pairs import Pair
+from lle_utils.data.pairs import Pair, Side, read_side
 
 THUMBNAIL_SIZE = (40, 60)  # height and width in pixels
 
@@ -60,8 +56,8 @@ def _audit(pair: Pair, max_shift: float, min_ssim: float) -> dict:
     return row | {"shift": shift, "ssim": similarity, "flags": flags}
 
 
-def _grey(path: str | os.PathLike) -> np.ndarray:
-    return read_uint8(path).astype(np.float32).mean(axis=-1) / 255
+def _grey(side: Side | str) -> np.ndarray:
+    return read_side(side).astype(np.float32).mean(axis=-1) / 255
 
 
 def pair_shift(low: np.ndarray, normal: np.ndarray) -> tuple[float, float]:
@@ -126,7 +122,11 @@ def similar_photos(
     Returns:
         Rows ``first``, ``second`` (file stems) and ``correlation``, most similar first.
     """
-    correlation = _thumbnail_ranks(first) @ _thumbnail_ranks(second).T
+    first_ranks, second_ranks = (
+        np.array([thumbnail_ranks(_grey(path)) for path in paths]).reshape(len(paths), -1)
+        for paths in (first, second)
+    )
+    correlation = first_ranks @ second_ranks.T
     rows = [
         {
             "first": Path(first[i]).stem,
@@ -138,13 +138,17 @@ def similar_photos(
     return sorted(rows, key=lambda row: -row["correlation"])
 
 
-def _thumbnail_ranks(paths: Sequence[str | os.PathLike]) -> np.ndarray:
+def thumbnail_ranks(grey: np.ndarray) -> np.ndarray:
+    """Return the rank order of the pixels of a small copy, which no brightening alters.
+
+    Args:
+        grey: float32 image of shape ``(H, W)``.
+
+    Returns:
+        Vector of length 1 and mean 0; the product of two is their rank correlation.
+    """
     height, width = THUMBNAIL_SIZE
-    ranks = []
-    for path in paths:
-        grey = Image.fromarray(_grey(path))
-        small = np.asarray(grey.resize((width, height), Image.Resampling.BOX))
-        rank = rankdata(small.ravel())
-        rank -= rank.mean()
-        ranks.append(rank / max(np.linalg.norm(rank), 1e-12))
-    return np.array(ranks).reshape(len(paths), height * width)
+    small = Image.fromarray(grey).resize((width, height), Image.Resampling.BOX)
+    rank = rankdata(np.asarray(small).ravel())
+    rank -= rank.mean()
+    return rank / max(np.linalg.norm(rank), 1e-12)

@@ -65,7 +65,10 @@ def check_zip(path: str | os.PathLike, limits: Limits = DEFAULT_LIMITS) -> list[
 
 
 def extract_zip(
-    path: str | os.PathLike, target: str | os.PathLike, limits: Limits = DEFAULT_LIMITS
+    path: str | os.PathLike,
+    target: str | os.PathLike,
+    limits: Limits = DEFAULT_LIMITS,
+    nested: int = 1,
 ) -> Path:
     """Unpack a zip into a new folder.
 
@@ -77,6 +80,8 @@ def extract_zip(
         path: The archive.
         target: The folder to make; it must not exist.
         limits: See `Limits`.
+        nested: How deep zips inside the zip are unpacked too, each into a folder of its name in
+            the place of it, within the same limits.
 
     Returns:
         ``target``.
@@ -99,6 +104,8 @@ def extract_zip(
             meter = _Meter(limits)
             for info, name in plan:
                 _write(meter.chunks(archive, info), partial / name)
+        if nested:
+            _extract_nested(partial, limits, nested - 1)
         os.replace(partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -177,6 +184,15 @@ class _Meter:
                 f"entry {info.filename!r} inflates to more than {self.limits.ratio:g} times its "
                 "packed size; refused."
             )
+
+
+def _extract_nested(folder: Path, limits: Limits, nested: int) -> None:
+    for path in sorted(folder.rglob("*.zip")):
+        try:
+            extract_zip(path, path.with_suffix(""), limits, nested)
+        except FileExistsError as error:
+            raise ArchiveError(f"{path.name} lies beside a folder of its name; refused.") from error
+        path.unlink()
 
 
 def _check_space(plan: list[tuple[zipfile.ZipInfo, PurePosixPath]], folder: Path) -> None:

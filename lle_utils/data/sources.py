@@ -1,187 +1,285 @@
-"""Where the pairs of a notebook come from, by name."""
+"""Where the photos of a notebook or a command come from: one word or path, one function."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
-from lle_utils.core.images import load_image, read_uint8, to_float
-from lle_utils.core.paths import PHOTO_DIR_VARIABLE, data_dir, photo_dir
-from lle_utils.data import synthetic
-from lle_utils.data.pairs import (
-    Pair,
-    PairError,
-    enumerate_names,
-    find_pairs,
-    list_photos,
-    natural_key,
-    paired_folders,
-)
-from lle_utils.data.scenes import load_scenes, scene_map
+from lle_utils.core.paths import PHOTO_DIR_VARIABLE
+from lle_utils.data import adapters, synthetic
+from lle_utils.data.download import download_dataset
+from lle_utils.data.npz_dataset import Pack, open_pack
+from lle_utils.data.packing import SHARES, Origin, cached_pack, deal
+from lle_utils.data.pairs import enumerate_names
+from lle_utils.data.photo_folders import SourceError, collect
+from lle_utils.data.registry import load_registry
+from lle_utils.data.scene_finder import candidates, same_scene
+from lle_utils.data.splits import LeakError
 
-UNPAIRED_DIM = synthetic.Camera(exposure=0.08, photons=1500.0, read_noise=0.004)
-
-LICENCES = {
-    "synthetic": "photos of scikit-image's wheel, each free to use",
-    "lol": "LOL v1: licence not stated",
-}
+SYNTHETIC = "synthetic"
+SYNTHETIC_LICENCE = "photos of scikit-image's wheel, each free to use"
+SPLITS = ("train", "val", "test")
 
 
-def lol_pairs(split: str) -> list[Pair]:
-    """List the pairs of LOL v1.
+class NoSplitError(SourceError):
+    """A source that has no photos of the split that is asked for."""
 
-    Looks in the folder named by ``LLE_DATA_DIR``, first for ``lol/<split>``, then for the
-    official layout ``lol_v1/our485`` and ``eval15``; then for that layout in
-    ``data/downloads/lol_v1``.
+
+@dataclass(frozen=True)
+class PairSet:
+    """Photos of one split: a sequence of ``(name, low, normal)``, uint8 ``(H, W, 3)`` each.
+
+    Attributes:
+        names: Of the pairs, each once.
+        low: The dark photos; those of a pack are read when they are used.
+        normal: The well-lit ones; all None where there are dark photos alone.
+        scenes: The scene of each name, for intervals over scenes.
+        licence: Of the photos; of several sources each.
+        source: Where they come from.
+        hashes: Perceptual hashes, uint8 ``(N, 8)``; of the synthetic sample none.
+    """
+
+    names: list[str]
+    low: Sequence[np.ndarray]
+    normal: Sequence[np.ndarray | None]
+    scenes: dict[str, str]
+    licence: str
+    source: str
+    hashes: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index):
+        """Return one pair; for a slice a list of them."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        return self.names[index], self.low[index], self.normal[index]
+
+    def __iter__(self) -> Iterator[tuple]:
+        return (self[i] for i in range(len(self)))
+
+
+def load(source: str, split: str, seed: int = 0, crop: int = 1, paired: bool = True) -> PairSet:
+    """Load the photos that a notebook trains on or judges by.
 
     Args:
-        split: ``train`` or ``val``, which are parts of our485 and share no scene, or
-            ``test`` for the official eval15.
+        source: One of
+
+            - ``synthetic``: the bundled scenes and the synthetic camera, 24 pairs of 192x192
+              pixels for training and 4 of 160x240, of other scenes, for validation;
+            - a name of ``data/registry.toml``, such as ``lol_v1``; what is not on the disk is
+              downloaded. ``lol`` is short for ``lol_v1``;
+            - a folder, see `lle_utils.data.photo_folders.collect`;
+            - a pack, a file ending in ``.npz``;
+            - several of them, joined with ``+``.
+
+            Folders and data sets are packed once (see `lle_utils.data.cached_pack`), and the pack
+            is used from then on. Where nothing is for validation, some scenes of the training
+            photos are.
+        split: ``train``, ``val`` or ``test``. They share no scene.
+        seed: Of the ``synthetic`` pairs alone: who trains with another seed must not train on
+            photos that are validated on with this one.
+        crop: Side of the largest square crops that will be cut; photos too small for them are left
+            out, by name.
+        paired: Whether well-lit photos are needed.
+
+    Returns:
+        The photos. Names of several sources begin with their source.
 
     Raises:
-        FileNotFoundError: If the photos are not there; the message says how to get them.
-        PairError: If files do not match, or official photos of the split are missing.
-        ValueError: If ``split`` is none of the three.
+        SourceError: If the source is not known, has no such split, or has dark photos alone
+            where pairs are needed, or if all photos are too small.
+        LeakError: If sources that are joined share a scene between splits.
+        DownloadError, PairError, PackError, SceneError: As their functions say.
     """
-    if split not in ("train", "val", "test"):
-        raise ValueError(f"split is {split!r}; expected 'train', 'val' or 'test'.")
-    photos = photo_dir()
-    if photos is not None and (photos / "lol" / split).is_dir():
-        return find_pairs(*paired_folders(photos / "lol" / split))
-    bases = [photos / "lol_v1"] if photos is not None else []
-    for base in (*bases, data_dir() / "downloads" / "lol_v1"):
-        folder = _official_folder(base, "eval15" if split == "test" else "our485")
-        if folder is not None:
-            return _select(find_pairs(*paired_folders(folder)), split, folder)
-    raise FileNotFoundError(
-        f"LOL v1 ({split}) was not found. Run `lle data download lol_v1`, or set "
-        f"{PHOTO_DIR_VARIABLE} to a folder that holds lol/{split}/low and lol/{split}/high."
+    if split not in SPLITS:
+        raise SourceError(f"split is {split!r}; expected {', '.join(SPLITS)}.")
+    parts = {part: _splits_of(part, seed) for part in _parts(source)}
+    if not any("val" in splits for splits in parts.values()):
+        parts = {part: _with_val(splits) for part, splits in parts.items()}
+    chosen = {part: splits[split] for part, splits in parts.items() if split in splits}
+    if not chosen:
+        known = [name for name in SPLITS if any(name in splits for splits in parts.values())]
+        raise NoSplitError(f"{source} has no photos for {split}, only for {', '.join(known)}.")
+    if paired and (dark := [part for part, found in chosen.items() if found.normal[0] is None]):
+        raise SourceError(
+            f"{dark[0]} holds dark photos alone, and pairs are needed. Notebook 03_zero_dce "
+            "trains without well-lit photos; the others need a folder `normal` beside `low`."
+        )
+    if len(parts) > 1:
+        _check_apart(parts)
+        return _large_enough(_joined(source, chosen), crop)
+    return _large_enough(next(iter(chosen.values())), crop)
+
+
+def known_sources() -> list[str]:
+    """Return the words that `load` knows."""
+    return [SYNTHETIC, *adapters.SHORT_NAMES, *adapters.ADAPTERS]
+
+
+def _parts(source: str) -> list[str]:
+    """Take apart what is joined with ``+``, unless there is a file or folder of that name."""
+    whole = source and Path(source).expanduser().exists()
+    parts = [source] if whole else [part.strip() for part in source.split("+")]
+    if len(set(parts)) < len(parts) or not all(parts):
+        raise SourceError(f"source is {source!r}; expected different sources, joined with +.")
+    return parts
+
+
+def origin_of(source: str) -> Origin:
+    """Find where the photos of a source lie; a data set that is not there is downloaded.
+
+    Args:
+        source: A name or a folder, as for `load`.
+
+    Raises:
+        SourceError: If it is neither.
+        DownloadError: If a data set could not be fetched.
+    """
+    name = adapters.SHORT_NAMES.get(source, source)
+    if name in adapters.ADAPTERS:
+        archives, collect_these = adapters.ADAPTERS[name]
+        folders = [adapters.folder_of(archive) or _downloaded(archive) for archive in archives]
+        return Origin(name, tuple(folder.resolve() for folder in folders), collect_these)
+    path = Path(source).expanduser()
+    if source and path.is_dir():
+        return Origin(path.resolve().name, (path.resolve(),), collect)
+    raise SourceError(
+        f"No source is called {source!r}; known are {', '.join(known_sources())}, a folder of "
+        "photos, a pack (.npz), and several joined with +."
     )
 
 
-def _official_folder(base: Path, name: str) -> Path | None:
-    """Find ``our485`` or ``eval15`` in a download, whose archive may add a top folder or two."""
-    for pattern in (name, f"*/{name}", f"*/*/{name}"):
-        for folder in sorted(base.glob(pattern)):
-            if folder.is_dir():
-                return folder
-    return None
+def absolute(source: str) -> str:
+    """Return a source with its paths made absolute, for a process in another folder."""
+    paths = [(part, Path(part).expanduser()) for part in _parts(source)]
+    return "+".join(str(path.resolve()) if path.exists() else part for part, path in paths)
 
 
-def _select(pairs: list[Pair], split: str, folder: Path) -> list[Pair]:
-    wanted = {str(i) for i in load_scenes()["eval15" if split == "test" else split]}
-    missing = sorted(wanted - {pair.name for pair in pairs}, key=natural_key)
-    if missing:
-        raise PairError(f"{folder} lacks {enumerate_names(missing)}; download it again.")
-    return [pair for pair in pairs if pair.name in wanted]
+def _splits_of(source: str, seed: int) -> dict[str, PairSet]:
+    """Return the photos of one source by split."""
+    if source == SYNTHETIC:
+        return {"train": _synthetic("train", seed), "val": _synthetic("val", seed)}
+    if source.endswith(".npz"):
+        return _of_pack(open_pack(Path(source).expanduser()), source)
+    return _of_pack(cached_pack(origin_of(source)), source)
 
 
-def load_pairs(source: str, split: str, seed: int = 0) -> list[tuple]:
-    """Load the pairs that the notebooks train on or judge by.
-
-    Args:
-        source: ``"lol"``, or ``"synthetic"`` for pairs of the synthetic camera: 24 of 192x192
-            pixels for training and 4 of 160x240, of other scenes, for validation.
-        split: ``"train"`` or ``"val"``; the two share no scene.
-        seed: Decides the synthetic pairs.
-
-    Returns:
-        ``(name, low, normal)`` each, uint8 of shape ``(H, W, 3)``.
-
-    Raises:
-        ValueError: For another source or split.
-        FileNotFoundError: If LOL is not there; the message says how to get it.
-    """
-    if source not in ("lol", "synthetic") or split not in ("train", "val"):
-        raise ValueError(
-            f"source is {source!r}, split is {split!r}; expected lol or synthetic, train or val."
+def _downloaded(archive: str) -> Path:
+    if archive not in load_registry():
+        raise FileNotFoundError(
+            f"{archive} was not found. Set {PHOTO_DIR_VARIABLE} to a folder that holds it."
         )
-    if source == "lol":
-        return [(p.name, read_uint8(p.low), read_uint8(p.normal)) for p in lol_pairs(split)]
+    found = download_dataset(archive)
+    if not found.is_dir():
+        raise SourceError(
+            f"{found} is here, but it is no zip: unpack it into a folder {found.parent / archive}, "
+            "with a program that can."
+        )
+    return found
+
+
+def _of_pack(pack: Pack, source: str) -> dict[str, PairSet]:
+    scenes = dict(zip(pack.names, pack.scenes, strict=True))
+    normal = pack.normal if pack.normal is not None else [None] * len(pack)
+    licence = pack.meta.get("licence", "")
+    whole = PairSet(pack.names, pack.low, normal, scenes, licence, source, pack.hashes)
+    return {split: _chosen(whole, pack.members(split)) for split in SPLITS if split in pack.splits}
+
+
+def _with_val(splits: dict[str, PairSet]) -> dict[str, PairSet]:
+    """Keep some of the training photos, whole scenes, for the splits that are missing."""
+    if "train" not in splits:
+        return splits
+    pairs = splits["train"]
+    shares = {split: share for split, share in SHARES.items() if split not in splits}
+    split_of = deal(pairs.names, pairs.scenes, shares, pairs.source)
+    dealt = {
+        split: _chosen(pairs, [i for i, name in enumerate(pairs.names) if split_of[name] == split])
+        for split in dict.fromkeys(split_of.values())
+    }
+    return splits | dealt
+
+
+def _chosen(pairs: PairSet, places: list[int]) -> PairSet:
+    names = [pairs.names[i] for i in places]
+    return PairSet(
+        names,
+        [pairs.low[i] for i in places],
+        [pairs.normal[i] for i in places],
+        {name: pairs.scenes[name] for name in names},
+        pairs.licence,
+        pairs.source,
+        None if pairs.hashes is None else pairs.hashes[places],
+    )
+
+
+def _large_enough(pairs: PairSet, crop: int) -> PairSet:
+    """Leave out, by name, the photos that crops do not fit into."""
+    small = {name for name, low, _ in pairs if min(low.shape[:2]) < crop}
+    if not small:
+        return pairs
+    if len(small) == len(pairs):
+        raise SourceError(
+            f"All photos of {pairs.source} are smaller than crops of {crop}x{crop}; choose smaller "
+            "crops."
+        )
+    print(f"Left out, smaller than crops of {crop}x{crop}: {', '.join(sorted(small))}")
+    return _chosen(pairs, [i for i, name in enumerate(pairs.names) if name not in small])
+
+
+def _synthetic(split: str, seed: int) -> PairSet:
     train = split == "train"
     scenes = synthetic.TRAIN_SCENES if train else synthetic.VAL_SCENES
     count, side = (24, (192, 192)) if train else (4, (160, 240))
-    pairs = synthetic.synthetic_pairs(count, side, seed if train else seed + 1, scenes)
-    return list(zip(pairs.names, pairs.low, pairs.normal, strict=True))
+    made = synthetic.synthetic_pairs(count, side, seed if train else seed + 1, scenes)
+    scene_of = dict(zip(made.names, made.scenes, strict=True))
+    return PairSet(
+        made.names, list(made.low), list(made.normal), scene_of, SYNTHETIC_LICENCE, SYNTHETIC
+    )
 
 
-def scenes_of(source: str, names: Iterable[str]) -> dict:
-    """Return the scene of each photo, for intervals that resample scenes and not photos.
-
-    Args:
-        source: As for `load_pairs`.
-        names: Names of pairs; those of the synthetic camera begin with their scene.
-
-    Returns:
-        Name -> scene; for LOL of all photos that there are.
-    """
-    return scene_map() if source == "lol" else {name: name.split("-")[0] for name in names}
-
-
-def default_source() -> str:
-    """Return what to measure on: ``"lol"`` if ``LLE_DATA_DIR`` is set, else ``"synthetic"``."""
-    return "lol" if photo_dir() else "synthetic"
+def _check_apart(parts: dict[str, dict[str, PairSet]]) -> None:
+    """Refuse sources of which one trains on a scene that another judges by."""
+    for (one, splits), (other, others) in combinations(parts.items(), 2):
+        for split, found in splits.items():
+            for another, theirs in others.items():
+                if split != another and (shared := _shared(found, theirs)):
+                    raise LeakError(
+                        f"{split} of {one} and {another} of {other} show the same scenes: "
+                        f"{enumerate_names(shared)}. Leave one of the sources out."
+                    )
 
 
-def sample_pairs(
-    split: str, count: int, size: tuple[int, int]
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield a few pairs of the `default_source`.
-
-    Args:
-        split: ``"train"`` or ``"val"``; the two share no scene.
-        count: How many, at most all there are; those of LOL are spread over the split.
-        size: Height and width of synthetic pairs in pixels.
-
-    Yields:
-        ``low, normal``, uint8 of shape ``(H, W, 3)``.
-
-    Raises:
-        FileNotFoundError: If LOL is not in the folder of photos.
-    """
-    if default_source() == "lol":
-        pairs = lol_pairs(split)
-        for pair in pairs[:: max(len(pairs) // count, 1)][:count]:
-            yield read_uint8(pair.low), read_uint8(pair.normal)
-        return
-    scenes = synthetic.VAL_SCENES if split == "val" else synthetic.TRAIN_SCENES
-    made = synthetic.synthetic_pairs(count, size, 0, scenes)
-    yield from zip(made.low, made.normal, strict=True)
+def _shared(first: PairSet, second: PairSet) -> list[str]:
+    """Name the photos of the first that show a scene of the second."""
+    if first.hashes is None or second.hashes is None:
+        return []
+    close = candidates(first.hashes, second.hashes)
+    seen = [(first.names[i], _looked_at(first, i), _looked_at(second, j)) for i, j in close]
+    return list(dict.fromkeys(name for name, one, other in seen if same_scene(one, other)))
 
 
-def low_light_photos(count: int | None = None) -> tuple[str, list[tuple[str, np.ndarray]]]:
-    """Load photos taken in low light, of which there is no well-lit counterpart.
-
-    Real ones are the folders of ``unpaired`` in the folder named by ``LLE_DATA_DIR``. Without
-    them, the five bundled scenes are taken with the camera `UNPAIRED_DIM`.
-
-    Args:
-        count: How many at most, spread over all; None for all.
-
-    Returns:
-        What they are, in words, and ``(name, photo)`` each: float32 ``(H, W, 3)`` in [0, 1].
-
-    Raises:
-        FileNotFoundError: If ``LLE_DATA_DIR`` names no folder.
-        ValueError: If ``count`` is below 1.
-    """
-    if count is not None and count < 1:
-        raise ValueError(f"count is {count}; expected 1 or more.")
-    base = photo_dir()
-    folders = sorted((base / "unpaired").iterdir()) if base and (base / "unpaired").is_dir() else []
-    paths = [path for folder in folders if folder.is_dir() for path in list_photos(folder)]
-    if paths:
-        chosen = _spread(paths, count)
-        photos = [(f"{path.parent.name}/{path.stem}", load_image(path)) for path in chosen]
-        return f"{len(photos)} real photos without reference", photos
-    scenes = _spread(list(synthetic.sample_scenes().items()), count)
-    photos = [(name, synthetic.darken(to_float(scene), 0, UNPAIRED_DIM)) for name, scene in scenes]
-    return f"{len(photos)} bundled scenes, darkened", photos
+def _looked_at(pairs: PairSet, place: int) -> np.ndarray:
+    return pairs.low[place] if pairs.normal[place] is None else pairs.normal[place]
 
 
-def _spread(items: list, count: int | None) -> list:
-    """Choose as many as asked for, at equal distances."""
-    count = min(count or len(items), len(items))
-    return [items[i * len(items) // count] for i in range(count)]
+def _joined(source: str, parts: dict[str, PairSet]) -> PairSet:
+    places = [(part, i) for part, found in parts.items() for i in range(len(found))]
+    names = [f"{Path(part).name}/{parts[part].names[i]}" for part, i in places]
+    scenes = [f"{Path(part).name}/{parts[part].scenes[parts[part].names[i]]}" for part, i in places]
+    if len(set(names)) < len(names):
+        raise SourceError(f"{source}: two sources have one name; rename a folder.")
+    return PairSet(
+        names,
+        [parts[part].low[i] for part, i in places],
+        [parts[part].normal[i] for part, i in places],
+        dict(zip(names, scenes, strict=True)),
+        "; ".join(f"{Path(part).name}: {found.licence}" for part, found in parts.items()),
+        source,
+    )

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from lle_utils.core.images import pad_to_divisor, round_up, to_float
-from lle_utils.data.sources import default_source, sample_pairs
+from lle_utils.data.samples import default_source, sample_pairs
 from lle_utils.enhancers.enhancer import Enhancer
 from lle_utils.enhancers.exported import (
     INT8_CURVES,

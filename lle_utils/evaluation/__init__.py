@@ -19,6 +19,14 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "curve_choice": ["CURVES", "choose_fixed_curve"],
         "records": ["RecordError", "check_record", "load_records", "save_records"],
         "scoring": ["TOLD", "evaluate"],
-        "tables": ["LEADERBOARD", "RANKED_BY", "cross_table", "leaderboard", "ranking", "table"],
+        "tables": [
+            "difference_text",
+            "LEADERBOARD",
+            "RANKED_BY",
+            "cross_table",
+            "leaderboard",
+            "ranking",
+            "table",
+        ],
     },
 )

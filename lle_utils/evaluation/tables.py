@@ -96,7 +96,7 @@ def leaderboard(
     if order:
         head.append(f"{order[0]} − row above")
         for row, record, better in zip(rows, ranked, [None, *ranked], strict=False):
-            row.append("" if better is None else _difference(record, better, order[0]))
+            row.append("" if better is None else difference_text(record, better, order[0]))
         notes += f" Sorted by {', then '.join(order)}."
     return _rendered(head, rows, notes, form)
 
@@ -132,9 +132,10 @@ def cross_table(
     return _rendered(head, rows, "; ".join(sets) + ".", "markdown")
 
 
-def _difference(record: Mapping, better: Mapping, metric: str) -> str:
+def difference_text(record: Mapping, other: Mapping, metric: str) -> str:
+    """Return what `paired_difference` finds, as text; a dash where two scenes are not shared."""
     try:
-        found = paired_difference(record, better, metric)
+        found = paired_difference(record, other, metric)
     except RecordError:
         return "–"
     digits = METRICS[metric].digits

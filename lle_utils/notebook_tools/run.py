@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -88,6 +88,59 @@ def _check_keys(path: Path, profile: Any, known: dict[str, dict[str, Any]]) -> N
             )
 
 
+def read_settings(
+    settings: Sequence[str], defaults: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Read parameters from the command line, and check them.
+
+    Args:
+        settings: ``NAME=VALUE`` each; values as in a profile, in YAML: ``seed=1``,
+            ``stages=[[2, 64, 4]]``.
+        defaults: Notebook -> its parameters and their defaults, whose kinds values must have.
+
+    Returns:
+        Notebook -> the values of those that it has.
+
+    Raises:
+        ParameterError: If one has no ``=``, names a parameter that no notebook has, or is of
+            another kind than the default.
+    """
+    found: dict[str, dict[str, Any]] = {notebook: {} for notebook in defaults}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        owners = [notebook for notebook, known in defaults.items() if name in known]
+        if not equals:
+            raise ParameterError(f"{setting!r} is no setting; expected NAME=VALUE, such as seed=1.")
+        if not owners:
+            known = sorted(set().union(*defaults.values()))
+            raise ParameterError(
+                f"{name} is no parameter of {', '.join(defaults)}; there are: {', '.join(known)}."
+            )
+        for notebook in owners:
+            found[notebook][name] = _read_value(name, text, defaults[notebook][name])
+    return found
+
+
+def _read_value(name: str, text: str, default: Any) -> Any:
+    import yaml
+
+    if isinstance(default, str):
+        return text
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text
+    wanted = (int, float) if isinstance(default, float) else type(default)
+    if default is not None and (
+        not isinstance(value, wanted) or isinstance(value, bool) != isinstance(default, bool)
+    ):
+        raise ParameterError(
+            f"{name}={text} is {type(value).__name__}; expected {type(default).__name__}, such as "
+            f"{default!r}."
+        )
+    return float(value) if isinstance(default, float) else value
+
+
 def default_jobs() -> int:
     """Return how many notebooks run at a time: one per core, two at most for their memory."""
     return min(2, usable_cores())
@@ -100,6 +153,7 @@ def run_notebooks(
     progress: bool = True,
     root: Path | None = None,
     jobs: int | None = None,
+    settings: Sequence[str] = (),
 ) -> list[Run]:
     """Run notebooks with the parameters of a profile, in kernels of this very interpreter.
 
@@ -113,13 +167,14 @@ def run_notebooks(
         progress: Show a bar of cells, or with several jobs a line as each notebook ends.
         root: The project's folder.
         jobs: How many run at a time; see `default_jobs`.
+        settings: ``NAME=VALUE`` each, see `read_settings`; over those of the profile.
 
     Returns:
         One result for each notebook, in the order of the names.
 
     Raises:
-        ParameterError: If the profile does not fit the notebooks, or ``jobs`` is less than one;
-            nothing has run then.
+        ParameterError: If profile or settings do not fit the notebooks, or ``jobs`` is less than
+            one; nothing has run then.
     """
     root = root or project_root()
     jobs = default_jobs() if jobs is None else jobs
@@ -127,11 +182,12 @@ def run_notebooks(
         raise ParameterError(f"jobs is {jobs}; expected 1 or more.")
     sources = chosen_sources(names, root)
     parameters = load_profile(profile, root)
+    chosen = read_settings(settings, {p.stem: parameters_of(p.stem, root) for p in sources})
     output_dir = Path(output_dir or root / "runs" / profile).resolve()
     jobs = min(jobs, len(sources)) or 1
     tasks = []
     for path in sources:
-        values = dict(parameters[path.stem])
+        values = parameters[path.stem] | chosen[path.stem]
         if "output_dir" in parameters_of(path.stem, root):
             values["output_dir"] = str(output_dir / path.stem)
         tasks.append((path, values, output_dir, profile, progress and jobs == 1))

@@ -5,7 +5,7 @@ import pytest
 
 from lle_utils.core.exposure import srgb_to_linear
 from lle_utils.core.images import save_image
-from lle_utils.data import sources, test_scenes
+from lle_utils.data import samples, test_scenes
 
 
 def test_a_lamp_is_a_disc_of_the_stated_light():
@@ -92,25 +92,25 @@ def test_stops_double_the_light_until_it_clips():
 
 def test_real_photos_come_first(tmp_path, monkeypatch):
     monkeypatch.setenv("LLE_DATA_DIR", str(tmp_path))
-    words, bundled = sources.low_light_photos()
+    words, bundled = samples.low_light_photos()
     assert (words, len(bundled)) == ("5 bundled scenes, darkened", 5)
     for folder, count in (("a", 3), ("b", 2)):
         for number in range(count):
             photo = np.full((4, 6, 3), 10 * number, np.uint8)
             save_image(tmp_path / "unpaired" / folder / f"{number}.png", photo)
     (tmp_path / "unpaired" / "readme.txt").touch()
-    words, photos = sources.low_light_photos()
+    words, photos = samples.low_light_photos()
     assert words == "5 real photos without reference"
     assert [name for name, _ in photos] == ["a/0", "a/1", "a/2", "b/0", "b/1"]
     np.testing.assert_allclose(photos[2][1], np.full((4, 6, 3), 20 / 255))
-    assert [name for name, _ in sources.low_light_photos(2)[1]] == ["a/0", "a/2"]
-    assert len(sources.low_light_photos(9)[1]) == 5
+    assert [name for name, _ in samples.low_light_photos(2)[1]] == ["a/0", "a/2"]
+    assert len(samples.low_light_photos(9)[1]) == 5
     with pytest.raises(ValueError, match="count is 0"):
-        sources.low_light_photos(0)
+        samples.low_light_photos(0)
 
 
 def test_without_a_folder_the_bundled_scenes_are_dark(monkeypatch):
     monkeypatch.delenv("LLE_DATA_DIR", raising=False)
-    _, photos = sources.low_light_photos(2)
+    _, photos = samples.low_light_photos(2)
     assert [name for name, _ in photos] == ["astronaut", "coffee"]
     assert all(photo.mean() < 0.25 and photo.dtype == np.float32 for _, photo in photos)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -12,8 +13,9 @@ import pytest
 from lle_utils.core.images import read_uint8, save_image
 from lle_utils.core.paths import sha256
 from lle_utils.data.batches import PairStream
-from lle_utils.data.npz_dataset import PackError, open_pack, pack_pairs
-from lle_utils.data.pairs import find_pairs
+from lle_utils.data.npz_dataset import VERSION, PackError, open_pack
+from lle_utils.data.pack_writer import pack_pairs
+from lle_utils.data.pairs import Pair, find_pairs
 
 
 def write_photos(root, shapes, seed=0):
@@ -32,14 +34,15 @@ def pairs(tmp_path):
 
 
 def test_round_trip(pairs, tmp_path):
-    split = {"0": "train", "1": "val", "2": "train"}
-    path = pack_pairs(pairs, tmp_path / "p.npz", split=split, source="made up", licence="MIT")
+    split, scenes = {"0": "train", "1": "val", "2": "train"}, {"0": 7, "1": 8, "2": 7}
+    path = pack_pairs(pairs, tmp_path / "p.npz", split=split, scenes=scenes)
     pack = open_pack(path)
     assert len(pack) == 3
     assert isinstance(pack.low, np.memmap)
     assert not pack.low.flags.writeable
     assert pack.names == ["0", "1", "2"]
     assert pack.splits == ["train", "val", "train"]
+    assert pack.scenes == ["7", "8", "7"]
     for i, pair in enumerate(pairs):
         low, normal = pack[i]
         np.testing.assert_array_equal(low, read_uint8(pair.low))
@@ -68,7 +71,7 @@ def test_meta(pairs, tmp_path):
 def test_numpy_reads_a_pack(pairs, tmp_path):
     path = pack_pairs(pairs, tmp_path / "p.npz")
     with np.load(path, allow_pickle=False) as archive:
-        assert set(archive) == {"low", "normal", "name", "split", "meta"}
+        assert set(archive) == {"low", "normal", "name", "scene", "split", "hash", "meta"}
         np.testing.assert_array_equal(archive["low"], open_pack(path).low)
         assert json.loads(archive["meta"].item())["size"] == [20, 30]
 
@@ -101,9 +104,8 @@ def test_centre_crop_box_and_resize(tmp_path):
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({}, r"1\.png is 25x18.*crop or resize"),
-        ({"crop": (22, 18)}, r"0\.png is 20x30, too small"),
-        ({"crop": (0, 20, 10, 12)}, r"0\.png is 20x30, too small"),
+        ({"crop": (26, 18)}, "no pair can be packed: 0: 20x30, too small.*1: 25x18, too small"),
+        ({"crop": (0, 20, 10, 12)}, "0: 20x30, too small"),
         ({"crop": (5, 5), "size": (5, 5)}, "not both"),
         ({"crop": (5,)}, "neither 2 nor 4"),
         ({"crop": (0, 5)}, "no pixels"),
@@ -117,10 +119,78 @@ def test_requests_that_cannot_be_met(tmp_path, options, complaint):
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == []
 
 
+def test_photos_of_several_sizes_keep_them(tmp_path):
+    pairs = write_photos(tmp_path, [(20, 30), (25, 18), (9, 11)])
+    pack = open_pack(pack_pairs(pairs, tmp_path / "p.npz", split={"0": "a", "1": "b", "2": "a"}))
+    assert pack.meta["size"] is None
+    for i, pair in enumerate(pairs):
+        np.testing.assert_array_equal(pack.low[i], read_uint8(pair.low))
+        np.testing.assert_array_equal(pack.normal[i], read_uint8(pair.normal))
+    stream = PairStream(*pack.subset("a"), crop=8, batch_size=2)
+    assert stream[0][1].shape == (2, 8, 8, 3)
+    with np.load(tmp_path / "p.npz") as archive:
+        np.testing.assert_array_equal(archive["size"], [(20, 30), (25, 18), (9, 11)])
+        assert archive["low"].shape == (3 * (600 + 450 + 99),)
+
+
+def test_a_photo_too_small_for_the_crop_is_left_out_by_name(tmp_path):
+    pairs = write_photos(tmp_path, [(20, 30), (25, 18)])
+    pack = open_pack(pack_pairs(pairs, tmp_path / "p.npz", crop=(22, 18)))
+    assert pack.names == ["1"]
+    assert list(pack.meta["left_out"]) == ["0"]
+
+
+def test_dark_photos_alone_have_no_partner(pairs, tmp_path):
+    alone = [pair._replace(normal=None) for pair in pairs]
+    pack = open_pack(pack_pairs(alone, tmp_path / "p.npz"))
+    assert pack.normal is None
+    assert pack[1][1] is None
+    np.testing.assert_array_equal(pack[1][0], read_uint8(pairs[1].low))
+    with pytest.raises(PackError, match="no well-lit photo for 1"):
+        pack_pairs([pairs[0], alone[1]], tmp_path / "q.npz")
+
+
+def test_a_photo_may_be_made_by_a_function(tmp_path):
+    photo = np.full((6, 7, 3), 9, np.uint8)
+    pair = Pair("made", lambda: photo // 3, lambda: photo)
+    pack = open_pack(pack_pairs([pair], tmp_path / "p.npz"))
+    assert (pack.low[0] == 3).all()
+    assert (pack.normal[0] == 9).all()
+
+
 def test_partners_of_different_size(pairs, tmp_path):
     save_image(pairs[1].normal, np.zeros((21, 30, 3), np.uint8))
-    with pytest.raises(PackError, match=r"1\.png is 21x30 but its partner is 20x30"):
+    with pytest.raises(PackError, match=r"1\.png is 21x30 but its partner .*1\.png is 20x30"):
         pack_pairs(pairs, tmp_path / "p.npz", size=(4, 4))
+    assert not (tmp_path / "p.npz").exists()
+
+
+def test_all_bad_pairs_are_listed_and_left_out_if_asked_for(pairs, tmp_path):
+    pairs[0].low.write_bytes(b"not an image")
+    pairs[2].normal.unlink()
+    with pytest.raises(PackError, match=r"2 of 3 pairs .*:\n.*0\.png.*\n.*2\.png.*\n.*--skip-bad"):
+        pack_pairs(pairs, tmp_path / "p.npz")
+    assert not (tmp_path / "p.npz").exists()
+    pack = open_pack(pack_pairs(pairs, tmp_path / "p.npz", skip_bad=True))
+    assert pack.names == ["1"]
+    assert set(pack.meta["left_out"]) == {"0", "2"}
+
+
+def test_a_full_disk_is_noticed_before_anything_is_written(pairs, tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=3 * 2 * 20 * 30 * 3))
+    assert pack_pairs(pairs, tmp_path / "p.npz").is_file()
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=3 * 2 * 1799))
+    with pytest.raises(PackError, match="make room"):
+        pack_pairs(pairs, tmp_path / "q.npz")
+    assert not (tmp_path / "q.npz").exists()
+
+
+def test_a_scene_in_two_splits_is_refused(pairs, tmp_path):
+    split, scenes = {"0": "train", "1": "val", "2": "train"}, {"0": "a", "1": "b", "2": "b"}
+    pack_pairs(pairs, tmp_path / "p.npz", split=split, scenes=scenes)
+    with pytest.raises(PackError, match="scenes in more than one split: b"):
+        open_pack(tmp_path / "p.npz")
 
 
 def test_no_pairs_doubled_names_and_other_suffixes(pairs, tmp_path):
@@ -159,7 +229,10 @@ def test_a_large_pack_is_read_without_loading_it(tmp_path):
     photos = np.zeros((count, *shape), np.uint8)
     photos[:, 0, 0, 0] = np.arange(count)
     text = np.array([str(i) for i in range(count)])
-    np.savez(path, low=photos, normal=photos, name=text, split=text, meta=np.array("{}"))
+    meta = np.array(json.dumps({"version": VERSION}))
+    hashes = np.zeros((count, 8), np.uint8)
+    about = {"name": text, "scene": text, "split": text, "hash": hashes, "meta": meta}
+    np.savez(path, low=photos, normal=photos, **about)
     done = subprocess.run([sys.executable, "-c", READER, str(path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     total, grown = done.stdout.split()
@@ -179,7 +252,9 @@ def contents(**changes):
     """Arrays of a valid pack, with changes; None removes a key."""
     photos = np.arange(2 * 4 * 5 * 3, dtype=np.uint8).reshape(2, 4, 5, 3)
     text = np.array(["a", "b"])
-    arrays = {"low": photos, "normal": photos, "name": text, "split": text, "meta": np.array("{}")}
+    meta = np.array(json.dumps({"version": VERSION}))
+    arrays = {"low": photos, "normal": photos, "name": text, "scene": text, "split": text}
+    arrays |= {"hash": np.zeros((2, 8), np.uint8), "meta": meta}
     return {key: value for key, value in (arrays | changes).items() if value is not None}
 
 
@@ -191,8 +266,14 @@ def test_the_helper_makes_a_valid_pack(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"normal": None}, "lacks normal"),
+        ({"low": None}, "lacks low"),
         ({"meta": None, "split": None}, "lacks split, meta"),
+        ({"scene": None}, "lacks scene. Write it again"),
+        ({"meta": np.array("{}")}, "version 1; this package reads 2"),
+        ({"meta": np.array('{"version": 3}')}, "version 3"),
+        ({"hash": np.zeros((1, 8), np.uint8)}, "do not belong together"),
+        ({"size": np.array([[4, 5], [4, 4]])}, r"by size expected uint8 \(108,\)"),
+        ({"size": np.array([4, 5])}, "expected heights and widths"),
         ({"low": np.zeros((2, 4, 5, 3), np.float32)}, "low is float32"),
         ({"low": np.zeros((2, 4, 5), np.uint8)}, "expected uint8"),
         ({"low": np.zeros((0, 4, 5, 3), np.uint8)}, "expected uint8"),
@@ -200,7 +281,8 @@ def test_the_helper_makes_a_valid_pack(tmp_path):
             {"low": np.asfortranarray(np.zeros((2, 4, 5, 3), np.uint8))},
             "low is pickled or not in C",
         ),
-        ({"normal": np.zeros((2, 5, 4, 3), np.uint8)}, "do not belong together"),
+        ({"normal": np.zeros((2, 5, 4, 3), np.uint8)}, "low .* and normal .* differ"),
+        ({"normal": np.zeros((1, 4, 5, 3), np.uint8)}, "do not belong together"),
         ({"name": np.array(["a"])}, "do not belong together"),
         ({"name": np.array([1, 2])}, "name has dtype"),
         ({"meta": np.array("no json")}, "meta is not JSON"),
@@ -252,7 +334,7 @@ def test_raw_pickle_in_place_of_an_array(tmp_path):
 
 def test_compressed_packs_are_refused(tmp_path):
     np.savez_compressed(tmp_path / "bad.npz", **contents())
-    with pytest.raises(PackError, match=r"bad\.npz: low is compressed"):
+    with pytest.raises(PackError, match=r"bad\.npz: name is compressed"):
         open_pack(tmp_path / "bad.npz")
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from lle_utils.core.images import save_image
 from lle_utils.core.paths import photo_dir
+from lle_utils.data import lol, quality_checks, splits
 from lle_utils.data import pairs as data
-from lle_utils.data import quality_checks, sources, splits
 from lle_utils.data import scenes as scenes_module
 from lle_utils.data.pairs import Pair, PairError
 from lle_utils.data.splits import LeakError
@@ -99,24 +99,24 @@ def test_lol_from_the_official_layout(tmp_path, monkeypatch):
     monkeypatch.setenv("LLE_DATA_DIR", str(tmp_path))
     scenes = scenes_module.load_scenes()
     for split, key in (("train", "train"), ("val", "val"), ("test", "eval15")):
-        names = [pair.name for pair in sources.lol_pairs(split)]
+        names = [pair.name for pair in lol.lol_pairs(split)]
         assert names == [str(i) for i in sorted(scenes[key])]
     with pytest.raises(ValueError, match="'dev'"):
-        sources.lol_pairs("dev")
+        lol.lol_pairs("dev")
 
 
 def test_incomplete_lol_is_an_error(tmp_path, monkeypatch):
     official_layout(tmp_path, omit=(5,))
     monkeypatch.setenv("LLE_DATA_DIR", str(tmp_path))
     with pytest.raises(PairError, match="lacks 5;"):
-        sources.lol_pairs("train")
+        lol.lol_pairs("train")
 
 
 def test_missing_lol_tells_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("LLE_DATA_DIR", str(tmp_path))
-    monkeypatch.setattr(sources, "data_dir", lambda: tmp_path)
+    monkeypatch.setattr(lol, "data_dir", lambda: tmp_path)
     with pytest.raises(FileNotFoundError, match="lle data download lol_v1"):
-        sources.lol_pairs("train")
+        lol.lol_pairs("train")
 
 
 def test_scene_list_is_consistent():
@@ -262,7 +262,7 @@ def test_similar_photos_finds_the_shared_scene(tmp_path):
 def test_real_train_and_val_share_no_view():
     if photo_dir() is None:
         pytest.skip("LLE_DATA_DIR is not set: no real photos")
-    val = [pair.normal for pair in sources.lol_pairs("val")]
-    train = [pair.normal for pair in sources.lol_pairs("train")][::8]
+    val = [pair.normal for pair in lol.lol_pairs("val")]
+    train = [pair.normal for pair in lol.lol_pairs("train")][::8]
     assert quality_checks.similar_photos(train, val) == []
     assert len(quality_checks.similar_photos(val, val)) > len(val)  # scenes of several photos

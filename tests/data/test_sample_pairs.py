@@ -5,7 +5,7 @@ import pytest
 
 from lle_utils.core.images import save_image
 from lle_utils.data import synthetic
-from lle_utils.data.sources import default_source, sample_pairs
+from lle_utils.data.samples import default_source, sample_pairs
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from lle_utils.cli import main
 from lle_utils.core import images, paths
 from lle_utils.core.exposure import expose
-from lle_utils.data import sources
+from lle_utils.data import lol
 from lle_utils.data.pairs import find_pairs
 from lle_utils.enhancers import classical
 from lle_utils.evaluation import curve_choice
@@ -60,7 +60,7 @@ def test_no_pairs_choose_no_curve(tmp_path):
 
 def test_the_command_chooses_on_training_pairs(pairs, tmp_path, monkeypatch, capsys):
     asked = []
-    monkeypatch.setattr(sources, "lol_pairs", lambda split: asked.append(split) or pairs)
+    monkeypatch.setattr(lol, "lol_pairs", lambda split: asked.append(split) or pairs)
     monkeypatch.setattr(curve_choice, "data_dir", lambda: tmp_path)
     assert main.main(["evaluate", "--choose-curve"]) == 0
     assert asked == ["train"]

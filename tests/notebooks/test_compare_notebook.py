@@ -126,15 +126,10 @@ def test_own_photos_are_one_file_or_a_folder(notebook, tmp_path):
     assert notebook.own_photos(str(tmp_path)) == notebook.own_photos(str(path)) == {"a.png": path}
 
 
-def test_pairs_are_spread_over_all_there_are(notebook, monkeypatch, tmp_path):
-    for side in ("low", "high"):
-        for i in range(10):
-            images.save_image(tmp_path / side / f"{i}.png", np.zeros((3, 4, 3)))
-    pairs = data.find_pairs(tmp_path / "low", tmp_path / "high")
-    monkeypatch.setattr(data, "lol_pairs", lambda split: pairs)
-    assert [name for name, *_ in notebook.load_pairs("lol", 4, 0)] == ["0", "2", "5", "7"]
-    assert len(notebook.load_pairs("lol", 0, 0)) == 10
-    assert len(notebook.load_pairs("lol", 99, 0)) == 10
+def test_pairs_are_spread_over_all_there_are(notebook):
+    pairs = [str(i) for i in range(10)]
+    assert notebook.spread(pairs, 4) == ["0", "2", "5", "7"]
+    assert notebook.spread(pairs, 0) == notebook.spread(pairs, 99) == pairs
 
 
 LATENCY = paths.data_dir() / "results" / "latency.json"

@@ -11,7 +11,8 @@ from lle_utils.data import pairs as data
 from lle_utils.data import scenes as scenes_module
 from lle_utils.data import splits
 from lle_utils.data.batches import PairStream
-from lle_utils.data.npz_dataset import PackError, open_pack, pack_pairs
+from lle_utils.data.npz_dataset import PackError, open_pack
+from lle_utils.data.pack_writer import pack_pairs
 
 
 def fails(check, *args):
@@ -74,7 +75,7 @@ def test_packs_name_their_arrays(tmp_path):
     check_low_is_darker(pack.low, pack.normal)
     faulty_pack(tmp_path / "theirs.npz", pack.low, pack.normal)
     assert fails(check_low_is_darker, *faulty_open(tmp_path / "theirs.npz"))
-    with pytest.raises(PackError, match=r"theirs\.npz lacks low, normal"):
+    with pytest.raises(PackError, match=r"theirs\.npz lacks low, name"):
         open_pack(tmp_path / "theirs.npz")
 
 
