@@ -27,9 +27,14 @@ import sys
 
 if "google.colab" in sys.modules:  # elsewhere the package is installed already
     project = "/content/low-light-notebooks"
-    address = "https://github.com/OWNER/low-light-notebooks"
+    address = os.environ.get("LLE_REPOSITORY", "https://github.com/OWNER/low-light-notebooks")
     if not os.path.isdir(project):
-        subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project], check=True)
+        cloned = subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project])
+        if cloned.returncode:
+            raise RuntimeError(
+                f"{address} cannot be cloned. Unpack the project's zip to {project}, or link "
+                "it there from a mounted Drive, and run this cell again."
+            )
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", project], check=True)
     os.chdir(f"{project}/notebooks")
 
@@ -58,10 +63,16 @@ from lle_utils.enhancers import list_enhancers, load_enhancer
 # between the quotes of `photo`; while that is empty, the notebook takes a dark picture itself.
 
 # %% tags=["parameters"]
+profile = ""  # "colab", or another of notebooks/profiles; what you change below wins
 photo = ""  # path of a photo; empty: the synthetic sample
 enhancer = "lumen"
 seed = 0
 output_dir = ""  # where results go; empty: runs/00_start_here in the project
+
+# %% tags=["profile"]
+from lle_utils.notebook_tools import start
+
+start("00_start_here", globals())
 
 # %% [markdown]
 # ## A dark photo

@@ -27,9 +27,14 @@ import sys
 
 if "google.colab" in sys.modules:  # elsewhere the package is installed already
     project = "/content/low-light-notebooks"
-    address = "https://github.com/OWNER/low-light-notebooks"
+    address = os.environ.get("LLE_REPOSITORY", "https://github.com/OWNER/low-light-notebooks")
     if not os.path.isdir(project):
-        subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project], check=True)
+        cloned = subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project])
+        if cloned.returncode:
+            raise RuntimeError(
+                f"{address} cannot be cloned. Unpack the project's zip to {project}, or link "
+                "it there from a mounted Drive, and run this cell again."
+            )
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", project], check=True)
     os.chdir(f"{project}/notebooks")
 
@@ -69,10 +74,16 @@ from lle_utils.enhancers import BASELINES, auto_gamma
 # the pairs of its validation scenes; LOL is downloaded when it is not there (see `01_data`).
 
 # %% tags=["parameters"]
+profile = ""  # "colab", or another of notebooks/profiles; what you change below wins
 source = "synthetic"  # or pairs: a folder, a pack, "lol", see `data.load`
 seed = 0
 count = 8  # number of pairs
 output_dir = ""  # folder for the record of this evaluation; empty: none is written
+
+# %% tags=["profile"]
+from lle_utils.notebook_tools import start
+
+start("02_metrics", globals())
 
 # %% [markdown]
 # ## Pairs to measure on

@@ -27,9 +27,14 @@ import sys
 
 if "google.colab" in sys.modules:  # elsewhere the package is installed already
     project = "/content/low-light-notebooks"
-    address = "https://github.com/OWNER/low-light-notebooks"
+    address = os.environ.get("LLE_REPOSITORY", "https://github.com/OWNER/low-light-notebooks")
     if not os.path.isdir(project):
-        subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project], check=True)
+        cloned = subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project])
+        if cloned.returncode:
+            raise RuntimeError(
+                f"{address} cannot be cloned. Unpack the project's zip to {project}, or link "
+                "it there from a mounted Drive, and run this cell again."
+            )
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", project], check=True)
     os.chdir(f"{project}/notebooks")
 
@@ -81,6 +86,7 @@ from lle_utils.nn import (
 # maps have fewer channels.
 
 # %% tags=["parameters"]
+profile = ""  # "colab", or another of notebooks/profiles; what you change below wins
 source = "synthetic"  # or photos: a folder, a pack, "lol", "lol+sequences", see `data.load`
 mixed_share = 0.5  # share of photos of all exposures in training
 variant = "official"  # of the losses: "paper" or "official"
@@ -99,6 +105,11 @@ learning_rate = 5e-3
 seed = 0
 deterministic = False  # bit-identical repeats, at some cost in speed
 output_dir = ""  # where results go; empty: runs/03_zero_dce in the project
+
+# %% tags=["profile"]
+from lle_utils.notebook_tools import start
+
+start("03_zero_dce", globals())
 
 # %% [markdown]
 # ## Data: dark photos, and a few that are not
@@ -434,7 +445,7 @@ class ZeroReference(training.WeightedTerms):
 
 
 # %%
-def train(network, photos, run, weights, target, variant):
+def train(network, photos, run, weights, target, variant, verbose="auto"):
     """Train a network on single photos; return the value of every loss term per epoch."""
     [(epochs, crop, batch_size)] = run.stages
     trainer = ZeroReference(network, weights, target, variant)
@@ -444,7 +455,7 @@ def train(network, photos, run, weights, target, variant):
     trainer.build((None, crop, crop, 3))
     stream = PhotoStream(photos, crop, batch_size, run.seed, steps=run.steps)
     path = run.folder / f"{network.name}_checkpoint.npz"
-    return training.fit(trainer, stream, epochs, path, verbose=0)
+    return training.fit(trainer, stream, epochs, path, verbose=verbose)
 
 
 def mix(dark, mixed, share, seed):
@@ -657,7 +668,7 @@ compared = []
 for weight in smoothness_weights:
     core.set_seed(seed)
     other, own = dce_net_pp(scale // downsampling), replace(run_pp, folder=folder / f"{weight:g}")
-    train(other, reduced, own, [*weights_pp[:3], weight], exposure_target, variant)
+    train(other, reduced, own, [*weights_pp[:3], weight], exposure_target, variant, verbose=0)
     other = at_full_size(dce_net_pp, other, scale)
     enhance = viewer(other, scale).enhance
     record = evaluation.evaluate(

@@ -27,9 +27,14 @@ import sys
 
 if "google.colab" in sys.modules:  # elsewhere the package is installed already
     project = "/content/low-light-notebooks"
-    address = "https://github.com/OWNER/low-light-notebooks"
+    address = os.environ.get("LLE_REPOSITORY", "https://github.com/OWNER/low-light-notebooks")
     if not os.path.isdir(project):
-        subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project], check=True)
+        cloned = subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project])
+        if cloned.returncode:
+            raise RuntimeError(
+                f"{address} cannot be cloned. Unpack the project's zip to {project}, or link "
+                "it there from a mounted Drive, and run this cell again."
+            )
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", project], check=True)
     os.chdir(f"{project}/notebooks")
 
@@ -77,6 +82,7 @@ from lle_utils.nn import (
 # The default is smaller still, so that a processor trains it while you watch.
 
 # %% tags=["parameters"]
+profile = ""  # "colab", or another of notebooks/profiles; what you change below wins
 source = "synthetic"  # or pairs: a folder, a pack, "lol", "lol+mypairs", see `data.load`
 size = ""  # "small" or "base" of SIZES; empty: the three numbers below
 features = 8  # channels at full resolution; the paper has 64
@@ -97,6 +103,11 @@ ablation_stages = [[1, 48, 2]]  # epochs, crop and batch size of that training
 seed = 0
 deterministic = False  # bit-identical repeats, at some cost in speed
 output_dir = ""  # where results go; empty: runs/04_mirnet in the project
+
+# %% tags=["profile"]
+from lle_utils.notebook_tools import start
+
+start("04_mirnet", globals())
 
 # %% [markdown]
 # ## Data: pairs

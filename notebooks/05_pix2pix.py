@@ -27,9 +27,14 @@ import sys
 
 if "google.colab" in sys.modules:  # elsewhere the package is installed already
     project = "/content/low-light-notebooks"
-    address = "https://github.com/OWNER/low-light-notebooks"
+    address = os.environ.get("LLE_REPOSITORY", "https://github.com/OWNER/low-light-notebooks")
     if not os.path.isdir(project):
-        subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project], check=True)
+        cloned = subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project])
+        if cloned.returncode:
+            raise RuntimeError(
+                f"{address} cannot be cloned. Unpack the project's zip to {project}, or link "
+                "it there from a mounted Drive, and run this cell again."
+            )
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", project], check=True)
     os.chdir(f"{project}/notebooks")
 
@@ -71,6 +76,7 @@ from lle_utils.nn import ms_ssim_loss
 # Only widths and lengths are small, so that a processor trains it while you watch.
 
 # %% tags=["parameters"]
+profile = ""  # "colab", or another of notebooks/profiles; what you change below wins
 source = "synthetic"  # or pairs: a folder, a pack, "lol", "lol+mypairs", see `data.load`
 width = 16  # channels after the first convolution; the paper has 64
 levels = 5  # halvings; the paper has 8, for photos of 256x256
@@ -94,6 +100,11 @@ keep = 8  # saved epochs to keep on disk for each λ
 seed = 0
 deterministic = False  # bit-identical repeats, at some cost in speed
 output_dir = ""  # where results go; empty: runs/05_pix2pix in the project
+
+# %% tags=["profile"]
+from lle_utils.notebook_tools import start
+
+start("05_pix2pix", globals())
 
 # %% [markdown]
 # ## Data: pairs, and pairs side by side

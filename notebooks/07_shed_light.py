@@ -27,9 +27,14 @@ import sys
 
 if "google.colab" in sys.modules:  # elsewhere the package is installed already
     project = "/content/low-light-notebooks"
-    address = "https://github.com/OWNER/low-light-notebooks"
+    address = os.environ.get("LLE_REPOSITORY", "https://github.com/OWNER/low-light-notebooks")
     if not os.path.isdir(project):
-        subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project], check=True)
+        cloned = subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project])
+        if cloned.returncode:
+            raise RuntimeError(
+                f"{address} cannot be cloned. Unpack the project's zip to {project}, or link "
+                "it there from a mounted Drive, and run this cell again."
+            )
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", project], check=True)
     os.chdir(f"{project}/notebooks")
 
@@ -68,6 +73,7 @@ from lle_utils.nn import CropLike, FadeIn, TowardsMean, ssim_loss
 # paper; `reference_dropout`, `spread` and `highest` are ours and explained where they are used.
 
 # %% tags=["parameters"]
+profile = ""  # "colab", or another of notebooks/profiles; what you change below wins
 source = "synthetic"  # or pairs: a folder, a pack, "lol", "lol+mypairs", see `data.load`
 width = 8  # channels at full resolution; the paper has 32
 stages = [[10, 64, 4]]  # epochs, crop and batch size of each stage of training
@@ -87,6 +93,11 @@ validate_every = 2  # epochs between two measurements on validation photos
 seed = 0
 deterministic = False  # bit-identical repeats, at some cost in speed
 output_dir = ""  # where results go; empty: runs/07_shed_light in the project
+
+# %% tags=["profile"]
+from lle_utils.notebook_tools import start
+
+start("07_shed_light", globals())
 
 # %% [markdown]
 # ## Data: pairs
@@ -571,7 +582,7 @@ validate = Validation(network, lit[::5], val_pairs, validate_every)
 checkpoint = run.folder / "shed_light_checkpoint.npz"
 started = time.time()
 history = training.fit_pairs(
-    trainer, dark, bright, stages, steps, checkpoint, seed, callbacks=[validate], verbose=0
+    trainer, dark, bright, stages, steps, checkpoint, seed, callbacks=[validate]
 )
 print(f"{run.total_steps} steps in {time.time() - started:.0f} s; ", end="")
 print(f"best PSNR {max(history['val_psnr']):.2f} dB")

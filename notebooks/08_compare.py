@@ -28,9 +28,14 @@ import sys
 
 if "google.colab" in sys.modules:  # elsewhere the package is installed already
     project = "/content/low-light-notebooks"
-    address = "https://github.com/OWNER/low-light-notebooks"
+    address = os.environ.get("LLE_REPOSITORY", "https://github.com/OWNER/low-light-notebooks")
     if not os.path.isdir(project):
-        subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project], check=True)
+        cloned = subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project])
+        if cloned.returncode:
+            raise RuntimeError(
+                f"{address} cannot be cloned. Unpack the project's zip to {project}, or link "
+                "it there from a mounted Drive, and run this cell again."
+            )
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", project], check=True)
     os.chdir(f"{project}/notebooks")
 
@@ -75,11 +80,17 @@ from lle_utils.nn import UpsampleBilinear
 # folder of them; they appear in the menu below, and the first is shown first.
 
 # %% tags=["parameters"]
+profile = ""  # "colab", or another of notebooks/profiles; what you change below wins
 source = "synthetic"  # or pairs: a folder, a pack, "lol", see `data.load`
 photo = ""  # path of a photo of your own, or of a folder; empty: the synthetic sample
 count = 4  # pairs that noise, colour and highlights are measured on; 0: all there are
 seed = 0
 output_dir = ""  # where results go; empty: runs/08_compare in the project
+
+# %% tags=["profile"]
+from lle_utils.notebook_tools import start
+
+start("08_compare", globals())
 
 # %% [markdown]
 # ## The methods

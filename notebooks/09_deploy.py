@@ -28,9 +28,14 @@ import sys
 
 if "google.colab" in sys.modules:  # elsewhere the package is installed already
     project = "/content/low-light-notebooks"
-    address = "https://github.com/OWNER/low-light-notebooks"
+    address = os.environ.get("LLE_REPOSITORY", "https://github.com/OWNER/low-light-notebooks")
     if not os.path.isdir(project):
-        subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project], check=True)
+        cloned = subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project])
+        if cloned.returncode:
+            raise RuntimeError(
+                f"{address} cannot be cloned. Unpack the project's zip to {project}, or link "
+                "it there from a mounted Drive, and run this cell again."
+            )
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", project], check=True)
     os.chdir(f"{project}/notebooks")
 
@@ -89,6 +94,7 @@ logging.getLogger("tensorflow").setLevel("ERROR")  # converters report each file
 # The next cell holds everything there is to set.
 
 # %% tags=["parameters"]
+profile = ""  # "colab", or another of notebooks/profiles; what you change below wins
 source = "synthetic"  # or pairs to measure the accuracy of exports on, see `data.load`
 exported = "zero_dce"  # the enhancer that is exported; one with the single input low
 video_method = "mirnet"  # the enhancer that enhances the video
@@ -96,6 +102,11 @@ frames = 20  # length of the video
 count = 8  # photos in the folder
 seed = 0
 output_dir = ""  # where results go; empty: runs/09_deploy in the project
+
+# %% tags=["profile"]
+from lle_utils.notebook_tools import start
+
+start("09_deploy", globals())
 
 # %% [markdown]
 # All shipped enhancers, and one dark photo whose well-lit twin we have. It is small, so that

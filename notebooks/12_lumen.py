@@ -28,9 +28,14 @@ import sys
 
 if "google.colab" in sys.modules:  # elsewhere the package is installed already
     project = "/content/low-light-notebooks"
-    address = "https://github.com/OWNER/low-light-notebooks"
+    address = os.environ.get("LLE_REPOSITORY", "https://github.com/OWNER/low-light-notebooks")
     if not os.path.isdir(project):
-        subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project], check=True)
+        cloned = subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project])
+        if cloned.returncode:
+            raise RuntimeError(
+                f"{address} cannot be cloned. Unpack the project's zip to {project}, or link "
+                "it there from a mounted Drive, and run this cell again."
+            )
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", project], check=True)
     os.chdir(f"{project}/notebooks")
 
@@ -73,6 +78,7 @@ from lle_utils.nn import Expose, charbonnier_loss, ssim_loss
 # you watch.
 
 # %% tags=["parameters"]
+profile = ""  # "colab", or another of notebooks/profiles; what you change below wins
 source = "synthetic"  # or pairs: a folder, a pack, "lol", see `data.load`
 with_sequences = False  # whether the exposure sequences of LLE_DATA_DIR join them
 widths = [12, 20, 28]  # channels at a half, a quarter and an eighth of the resolution
@@ -88,6 +94,11 @@ validate_every = 2  # epochs between two measurements on validation photos
 seed = 0
 deterministic = False  # bit-identical repeats, at some cost in speed
 output_dir = ""  # where results go; empty: runs/12_lumen in the project
+
+# %% tags=["profile"]
+from lle_utils.notebook_tools import start
+
+start("12_lumen", globals())
 
 # %% [markdown]
 # ## Two questions in one

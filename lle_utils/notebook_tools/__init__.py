@@ -30,6 +30,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "kernel": ["ThisInterpreter"],
         "report": ["Entry", "ReportError", "Thumbnail", "write_report"],
         "run": ["ParameterError", "Run", "explain", "load_profile", "run_notebooks"],
+        "session": ["mount_drive", "start"],
         "sync": ["derived_text", "sync_notebooks"],
     },
 )

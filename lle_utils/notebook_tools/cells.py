@@ -31,11 +31,23 @@ import sys
 
 if "google.colab" in sys.modules:  # elsewhere the package is installed already
     project = "/content/{repository}"
-    address = "https://github.com/{owner}/{repository}"
+    address = os.environ.get("LLE_REPOSITORY", "https://github.com/{owner}/{repository}")
     if not os.path.isdir(project):
-        subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project], check=True)
+        cloned = subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project])
+        if cloned.returncode:
+            raise RuntimeError(
+                f"{{address}} cannot be cloned. Unpack the project's zip to {{project}}, or link "
+                "it there from a mounted Drive, and run this cell again."
+            )
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", project], check=True)
     os.chdir(f"{{project}}/notebooks")
+"""
+
+PROFILE_CELL = """\
+# %% tags=["profile"]
+from lle_utils.notebook_tools import start
+
+start("{name}", globals())
 """
 
 
@@ -198,16 +210,17 @@ def public_address(root: Path) -> dict[str, str]:
 
 
 def generated_cells(name: str, root: Path) -> dict[str, str]:
-    """Return the text of the badge and setup cell of a notebook, by tag."""
+    """Return the text of the badge, setup and profile cell of a notebook, by tag."""
     address = public_address(root)
     return {
         "badges": BADGE_CELL.format(name=name, **address),
         "setup": SETUP_CELL.format(**address),
+        "profile": PROFILE_CELL.format(name=name),
     }
 
 
 def with_generated_cells(path: Path, text: str, root: Path) -> str:
-    """Return a source in which the badge and setup cell are as generated.
+    """Return a source in which the badge, setup and profile cell are as generated.
 
     Args:
         path: The ``.py`` file, for its stem and for messages.
@@ -215,7 +228,7 @@ def with_generated_cells(path: Path, text: str, root: Path) -> str:
         root: Folder of ``pyproject.toml``.
 
     Raises:
-        NotebookError: If one of the two cells is missing or doubled.
+        NotebookError: If one of these cells is missing or doubled.
     """
     for tag, wanted in generated_cells(path.stem, root).items():
         cell = find_cell(path, text, tag)

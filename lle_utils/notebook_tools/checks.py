@@ -117,7 +117,11 @@ def code_lengths(name: str, root: Path | None = None) -> list[int]:
     """Count the non-blank lines of each code cell, for a glance at readability."""
     path = source_path(name, root)
     cells = read_cells(path, path.read_text(encoding="utf-8"))
-    codes = [cell.source for cell in cells if cell.kind == "code" and "setup" not in cell.tags]
+    codes = [
+        cell.source
+        for cell in cells
+        if cell.kind == "code" and not {"setup", "profile"} & {*cell.tags}
+    ]
     return [sum(bool(line.strip()) for line in code.splitlines()) for code in codes]
 
 

@@ -21,7 +21,7 @@ KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3
 
 
 def sync_notebooks(names: Iterable[str] | None = None, root: Path | None = None) -> list[Path]:
-    """Regenerate badge and setup cells, then derive every ``.ipynb`` from its ``.py``.
+    """Regenerate badge, setup and profile cells, then derive every ``.ipynb`` from its ``.py``.
 
     Cell ids are kept, as by ``jupytext --to ipynb --update``, so that a derived file changes
     only where its source did.
@@ -34,7 +34,7 @@ def sync_notebooks(names: Iterable[str] | None = None, root: Path | None = None)
         The files that had to be written.
 
     Raises:
-        NotebookError: If a badge or setup cell is missing, or a source has no kernelspec.
+        NotebookError: If a generated cell is missing, or a source has no kernelspec.
     """
     written = []
     for path in chosen_sources(names, root):

@@ -44,9 +44,13 @@ import math
 from dataclasses import dataclass
 
 # %% tags=["parameters"]
+profile = ""
 steps = 3
 rate = -0.5
 output_dir = "runs/small"
+
+# %% tags=["profile"]
+# to be generated
 
 # %%
 LIMIT = 2.0
@@ -121,7 +125,7 @@ def test_sync_generates_badge_and_setup_from_the_public_address(project):
     text = source(project).read_text()
     link = "/github/someone/some-project/blob/main/notebooks/01_small.ipynb)"
     assert link in text
-    assert 'address = "https://github.com/someone/some-project"' in text
+    assert '"https://github.com/someone/some-project"' in text
     assert "to be generated" not in text
 
 
@@ -158,7 +162,7 @@ def test_repeated_cells_get_distinct_ids(project):
         file.write("\n# %%\n1 + 1\n\n# %%\n1 + 1\n")
     sync.sync_notebooks(root=project)
     ids = [cell.id for cell in nbformat.read(source(project).with_suffix(".ipynb"), 4).cells]
-    assert len(set(ids)) == len(ids) == 11
+    assert len(set(ids)) == len(ids) == 12
 
 
 @pytest.mark.parametrize("suffix", [".py", ".ipynb"])
@@ -220,7 +224,8 @@ def test_cells_have_kind_tags_text_and_place(project):
     text = source(project).read_text()
     read = cells.read_cells(source(project), text)
     assert [cell.kind for cell in read] == ["markdown"] * 2 + ["code"] * 7
-    assert [cell.tags for cell in read][1:5] == [("badges",), ("setup",), (), ("parameters",)]
+    tags = [("badges",), ("setup",), (), ("parameters",), ("profile",)]
+    assert [cell.tags for cell in read][1:6] == tags
     assert read[0].source == "# A small notebook\n\nYou will learn nothing."
     parameters = read[4]
     lines = text.splitlines()
@@ -263,7 +268,7 @@ def test_check_names_a_missing_and_a_stray_derived_file(project):
     assert "09_stray.ipynb has no .py source" in stray
 
 
-@pytest.mark.parametrize("tag", ["badges", "setup"])
+@pytest.mark.parametrize("tag", ["badges", "setup", "profile"])
 def test_sync_says_how_to_add_a_missing_generated_cell(project, tag):
     edit(source(project), f'tags=["{tag}"]', "")
     with pytest.raises(NotebookError, match=rf'Mark it with the line .*tags=\["{tag}"\]'):
@@ -289,13 +294,21 @@ def test_setup_cell_does_nothing_outside_colab(project, monkeypatch):
     exec(cell, {})
 
 
+def setup_cell(project):
+    return source(project).read_text().split('# %% tags=["setup"]')[1].split("# %%")[0]
+
+
 def test_setup_cell_clones_installs_and_enters_on_colab(project, monkeypatch):
     commands, folders = [], []
+
+    def run(command, check=False):
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
     monkeypatch.setitem(sys.modules, "google.colab", object())
-    monkeypatch.setattr(subprocess, "run", lambda command, check: commands.append(command))
+    monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr("os.chdir", folders.append)
-    text = source(project).read_text()
-    exec(text.split('# %% tags=["setup"]')[1].split("# %%")[0], {})
+    exec(setup_cell(project), {})
     clone, install = commands
     assert clone[:2] == ["git", "clone"]
     assert clone[-2:] == ["https://github.com/someone/some-project", "/content/some-project"]
@@ -303,11 +316,18 @@ def test_setup_cell_clones_installs_and_enters_on_colab(project, monkeypatch):
     assert folders == ["/content/some-project/notebooks"]
 
 
+def test_setup_cell_says_what_to_do_where_it_cannot_clone(project, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "google.colab", object())
+    monkeypatch.setenv("LLE_REPOSITORY", str(tmp_path / "nothing"))
+    with pytest.raises(RuntimeError, match=r"nothing cannot be cloned. Unpack the project's zip"):
+        exec(setup_cell(project), {})
+
+
 # Profiles
 
 
 def test_parameters_are_read_without_running(project):
-    expected = {"steps": 3, "rate": -0.5, "output_dir": "runs/small"}
+    expected = {"profile": "", "steps": 3, "rate": -0.5, "output_dir": "runs/small"}
     assert cells.parameters_of("01_small", project) == expected
 
 
@@ -323,7 +343,10 @@ def test_shared_parameters_reach_only_those_who_know_them_and_own_ones_win(proje
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("01_small:\n  stepps: 1\n", "stepps is no parameter of 01_small.*output_dir, rate, steps"),
+        (
+            "01_small:\n  stepps: 1\n",
+            "stepps is no parameter of 01_small.*output_dir, profile, rate, steps",
+        ),
         ("all:\n  stepps: 1\n", "stepps is no parameter of any notebook"),
         ("02_none:\n  steps: 1\n", "'02_none' is neither a notebook nor `all`.*01_small"),
         ("- 01_small\n", "expected a mapping"),
@@ -492,5 +515,5 @@ def test_a_definition_that_needs_a_running_notebook_says_so(project):
 
 
 def test_code_lengths_count_non_blank_lines(project):
-    assert checks.code_lengths("01_small", project)[:3] == [2, 3, 2]
+    assert checks.code_lengths("01_small", project)[:3] == [2, 4, 2]
     assert "longest 5" in checks.summary("01_small", project)
