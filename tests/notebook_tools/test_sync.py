@@ -223,7 +223,7 @@ def test_a_hash_in_a_fenced_block_is_no_heading(project):
 def test_cells_have_kind_tags_text_and_place(project):
     text = source(project).read_text()
     read = cells.read_cells(source(project), text)
-    assert [cell.kind for cell in read] == ["markdown"] * 2 + ["code"] * 7
+    assert [cell.kind for cell in read] == ["markdown"] * 2 + ["code"] * 8
     tags = [("badges",), ("setup",), (), ("parameters",), ("profile",)]
     assert [cell.tags for cell in read][1:6] == tags
     assert read[0].source == "# A small notebook\n\nYou will learn nothing."
