@@ -133,11 +133,13 @@ class Origin(NamedTuple):
         folders: Their files, with sizes and times, decide whether a pack still holds. A
             ``scenes.csv`` is looked for in the first.
         collect: Takes the folders and finds out what they hold.
+        registered: Whether this is a data set of the registry, of which there is one.
     """
 
     name: str
     folders: tuple[Path, ...]
     collect: Callable[..., Collection]
+    registered: bool = False
 
     def collection(self) -> Collection:
         """Find out what the folders hold."""
@@ -145,6 +147,8 @@ class Origin(NamedTuple):
 
     def pack_path(self) -> Path:
         """Return the file of its pack, in the folder `lle_utils.core.paths.pack_dir`."""
+        if self.registered:
+            return pack_dir() / f"{self.name}.npz"
         place = hashlib.sha256("\n".join(map(str, self.folders)).encode()).hexdigest()[:8]
         return pack_dir() / f"{self.name}-{place}.npz"
 

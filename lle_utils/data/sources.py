@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lle_utils.core.paths import PHOTO_DIR_VARIABLE
+from lle_utils.core.paths import PHOTO_DIR_VARIABLE, pack_dir
 from lle_utils.data import adapters, synthetic
 from lle_utils.data.download import download_dataset
 from lle_utils.data.npz_dataset import Pack, open_pack
@@ -145,7 +145,7 @@ def origin_of(source: str) -> Origin:
     if name in adapters.ADAPTERS:
         archives, collect_these = adapters.ADAPTERS[name]
         folders = [adapters.folder_of(archive) or _downloaded(archive) for archive in archives]
-        return Origin(name, tuple(folder.resolve() for folder in folders), collect_these)
+        return Origin(name, tuple(folder.resolve() for folder in folders), collect_these, True)
     path = Path(source).expanduser()
     if source and path.is_dir():
         return Origin(path.resolve().name, (path.resolve(),), collect)
@@ -165,9 +165,21 @@ def _splits_of(source: str, seed: int) -> dict[str, PairSet]:
     """Return the photos of one source by split."""
     if source == SYNTHETIC:
         return {"train": _synthetic("train", seed), "val": _synthetic("val", seed)}
-    if source.endswith(".npz"):
-        return _of_pack(open_pack(Path(source).expanduser()), source)
+    kept = _kept_pack(source)
+    if kept is not None:
+        return _of_pack(open_pack(kept), source)
     return _of_pack(cached_pack(origin_of(source)), source)
+
+
+def _kept_pack(source: str) -> Path | None:
+    """Return the pack that a source is, or that is all there is of a data set of the registry."""
+    if source.endswith(".npz"):
+        return Path(source).expanduser()
+    name = adapters.SHORT_NAMES.get(source, source)
+    if name not in adapters.ADAPTERS or all(map(adapters.folder_of, adapters.ADAPTERS[name][0])):
+        return None
+    path = pack_dir() / f"{name}.npz"
+    return path if path.is_file() else None
 
 
 def _downloaded(archive: str) -> Path:

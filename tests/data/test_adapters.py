@@ -3,6 +3,7 @@
 The photos are made up; the layouts are those of the archives that the publishers offer.
 """
 
+import shutil
 import threading
 import zipfile
 from dataclasses import replace
@@ -106,6 +107,14 @@ def test_lol_v1_and_its_synthetic_pairs_train_together(publish):
     assert len(both["val"]) == 40
     alone = all_of("lol_synthetic")
     assert [len(alone[split]) for split in ("train", "val", "test")] == [16, 2, 2]
+
+
+def test_a_pack_is_enough_when_the_photos_are_gone(publish, tmp_path, monkeypatch):
+    publish("mixed_exposures", [f"train_data/{i}_1.jpg" for i in range(6)])
+    names = load("mixed_exposures", "train", paired=False).names
+    shutil.rmtree(tmp_path / "photos" / "mixed_exposures")
+    (tmp_path / "site" / "mixed_exposures.zip").unlink()
+    assert load("mixed_exposures", "train", paired=False).names == names
 
 
 def test_the_two_halves_are_joined_by_name(publish):
