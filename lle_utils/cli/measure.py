@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lle_utils.cli.command import METHOD_HELP, SOURCE_HELP, command, complain
 
-BENCHES = ("methods", "notebooks")
+BENCHES = ("methods", "notebooks", "packs")
 SETS = (  # `lle_utils.data.EVALUATION_SETS`, which help need not import
     *("lol_val", "lol_train", "lol_test", "lol_v2_real", "lol_v2_synthetic"),
     *("sequences", "synthetic", "unpaired"),
@@ -63,7 +63,7 @@ def add_measure_commands(commands) -> None:
     bench = command(commands, "bench", _bench, "Measure speed and memory and record them.")
     bench.epilog = "Example: lle bench notebooks"
     bench.add_argument(
-        "parts", nargs="*", metavar="PART", default=BENCHES, help=f"{' or '.join(BENCHES)} (both)"
+        "parts", nargs="*", metavar="PART", default=BENCHES, help=f"{', '.join(BENCHES)} (all)"
     )
 
 
@@ -181,10 +181,12 @@ def _behavior(options) -> None:
 
 def _bench(options) -> int | None:
     from lle_utils.benchmarks.notebook_times import time_notebooks
+    from lle_utils.benchmarks.packs import time_packs
     from lle_utils.benchmarks.speed import run_bench
 
     if unknown := set(options.parts) - set(BENCHES):
         return complain(f"No part of the bench is called {min(unknown)}: {', '.join(BENCHES)}.")
+    measure = {"methods": run_bench, "notebooks": time_notebooks, "packs": time_packs}
     for part in options.parts:
-        print(f"Record: {run_bench() if part == 'methods' else time_notebooks()}")
+        print(f"Record: {measure[part]()}")
     return None

@@ -10,7 +10,8 @@ holds; the streams shuffle photos themselves.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import mmap
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
@@ -45,6 +46,7 @@ class _Stream(keras.utils.PyDataset):
         self.augment = augment
         self.epoch = epoch
         self._finished: bool | None = None
+        self._maps = {id(found): found for photos in self._sources for found in _maps(photos)}
 
     def __len__(self) -> int:
         return self.steps
@@ -91,6 +93,8 @@ class _Stream(keras.utils.PyDataset):
             for batch, photos in zip(batches, self._sources, strict=True):
                 patch = np.ascontiguousarray(photos[photo][window])
                 _pixels(batch[row])[...] = transform(_pixels(patch), symmetry)
+        for mapped in self._maps.values():
+            mapped.madvise(mmap.MADV_DONTNEED)  # or in time all of a large pack is in memory
         return [_to_float(batch) for batch in batches]
 
     def _members(self, epoch: int, index: int) -> list[int]:
@@ -212,6 +216,16 @@ def transform(patch: np.ndarray, symmetry: int) -> np.ndarray:
     """
     patch = np.rot90(patch, symmetry % 4)
     return patch[:, ::-1] if symmetry >= 4 else patch
+
+
+def _maps(photos: Photos) -> Iterator[mmap.mmap]:
+    """Find the memory maps that photos are read from, where the system can be told to let go."""
+    for photo in photos:
+        owner = photo
+        while isinstance(owner, np.ndarray):
+            owner = owner.base
+        if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            yield owner
 
 
 def _pixels(patch: np.ndarray) -> np.ndarray:
