@@ -141,7 +141,7 @@ def synthetic_photos(count: int, seed: int) -> tuple[list[np.ndarray], list[np.n
 
 
 # %%
-def source_photos(source: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def source_photos(source: str, crop: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Return the dark photos of a source, and those that are not dark, if any."""
     photos = data.load(source, "train", crop=crop, paired=False).low
     is_dark = [photo.mean() < 0.2 * 255 for photo in photos]
@@ -149,7 +149,7 @@ def source_photos(source: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
     return dark, [photo for photo, chosen in zip(photos, is_dark, strict=True) if not chosen]
 
 
-dark, mixed = synthetic_photos(24, seed) if source == "synthetic" else source_photos(source)
+dark, mixed = synthetic_photos(24, seed) if source == "synthetic" else source_photos(source, crop)
 print(f"{len(dark)} dark photos and {len(mixed)} of all exposures, {[*dark, *mixed][0].shape}")
 
 # %% [markdown]

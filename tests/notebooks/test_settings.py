@@ -7,7 +7,8 @@ import pytest
 
 from lle_utils.notebook_tools.cells import parameters_of, read_cells, source_path
 
-TRAINING = ("03_zero_dce", "04_mirnet", "05_pix2pix", "06_resnet_gan", "07_shed_light", "12_lumen")
+TRAINING = ("03_zero_dce", "04_mirnet", "05_pix2pix", "06_resnet_gan", "07_shed_light")
+TRAINING += ("11_exposures", "12_lumen")
 OTHERS = ("00_start_here", "01_data", "02_metrics", "08_compare", "09_deploy")
 
 
@@ -41,5 +42,5 @@ def test_determinism_is_asked_for_before_anything_is_computed(name):
     path = source_path(name)
     cells = read_cells(path, path.read_text(encoding="utf-8"))
     codes = [cell for cell in cells if cell.kind == "code"]
-    tagged = next(n for n, cell in enumerate(codes) if "parameters" in cell.tags)
+    tagged = next(n for n, cell in enumerate(codes) if "profile" in cell.tags)
     assert "core.set_seed(seed, deterministic)" in codes[tagged + 1].source

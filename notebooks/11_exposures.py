@@ -1,0 +1,543 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Exposures: what each one lost, and what several know together
+#
+# You will take one scene at seven exposures, put the best of them together, and find out what a
+# network learns that has only ever seen photos that were too dark.
+
+# %% [markdown] tags=["badges"]
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/low-light-notebooks/blob/main/notebooks/11_exposures.ipynb)
+
+# %% tags=["setup"]
+import os
+import subprocess
+import sys
+
+if "google.colab" in sys.modules:  # elsewhere the package is installed already
+    project = "/content/low-light-notebooks"
+    address = os.environ.get("LLE_REPOSITORY", "https://github.com/OWNER/low-light-notebooks")
+    if not os.path.isdir(project):
+        cloned = subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project])
+        if cloned.returncode:
+            raise RuntimeError(
+                f"{address} cannot be cloned. Unpack the project's zip to {project}, or link "
+                "it there from a mounted Drive, and run this cell again."
+            )
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", project], check=True)
+    os.chdir(f"{project}/notebooks")
+
+# %% [markdown]
+# ## What you will learn
+#
+# - what a photo loses that got too little light, and what one loses that got too much;
+# - how a *fusion* takes from each exposure what it shows best, and why that needs a pyramid;
+# - why a thing that moves between two shots becomes a ghost;
+# - that Zero-DCE, which judges its results by itself, brightens whatever it is trained to brighten.
+#
+# You should have read `01_data` and `03_zero_dce`. With the synthetic sample the notebook takes
+# about a minute on two processor cores.
+#
+# **References.** Mertens, Kautz and Van Reeth, *Exposure Fusion*, Pacific Graphics 2007; Burt and
+# Adelson, *The Laplacian Pyramid as a Compact Image Code*, IEEE Transactions on Communications
+# 1983; Cai, Gu and Zhang, *Learning a Deep Single Image Contrast Enhancer from Multi-Exposure
+# Images*, TIP 2018 (SICE); Guo et al., *Zero-Reference Deep Curve Estimation*, CVPR 2020.
+
+# %%
+import json
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+from IPython.display import Markdown
+from scipy.ndimage import laplace
+from skimage.transform import pyramid_expand, pyramid_reduce
+
+from lle_utils import core, data, display, enhancers, training
+from lle_utils.metrics import psnr
+from lle_utils.notebook_tools import definitions
+
+# %% [markdown]
+# The next cell holds everything there is to set. With `source = "sequences"` both networks are
+# trained and judged on real exposure sequences, which have to lie in the folder that `LLE_DATA_DIR`
+# names; the figures stay with the synthetic camera, whose truth is known.
+
+# %% tags=["parameters"]
+source = "synthetic"  # or "sequences"
+scenes = 8  # synthetic scenes to train on, each at seven exposures
+scale = 24  # the networks see the photo reduced by this factor, as in 03_zero_dce
+downsampling = 4  # training photos are reduced by this factor beforehand, a part of the scale
+weights = [1.0, 10.0, 5.0, 100.0]  # of the four losses of Zero-DCE++
+exposure_target = 0.48
+crop = 48  # of the reduced photos
+batch_size = 4
+steps = 24  # training steps per epoch
+epochs = 20
+learning_rate = 5e-3
+seed = 0
+deterministic = False  # bit-identical repeats, at some cost in speed
+output_dir = ""  # where results go; empty: runs/11_exposures in the project
+
+# %% tags=["profile"]
+from lle_utils.notebook_tools import start
+
+start("11_exposures", globals())
+
+# %% [markdown]
+# ## One scene, seven exposures
+#
+# A *stop* is twice the light, and the unit of exposure (EV). We take a scene of which one half lies
+# in the sun and one in the shade, five stops apart: more than one photo can hold. Because we made
+# it, we know what it would look like in even light.
+
+# %%
+core.set_seed(seed, deterministic)  # determinism has to be asked for before anything is computed
+STOPS = (-3, -2, -1, 0, 1, 2, 3)
+truth = core.to_float(data.sample_scenes()["coffee"])[:400, :600]
+shade = 0.5 + 0.5 * np.tanh(np.linspace(-6, 6, truth.shape[1]))  # 0 on the left, 1 on the right
+light = core.srgb_to_linear(truth) * 2.0 ** (1 - 5 * shade)[:, None]
+
+
+# %%
+def shoot(light, stop, seed, photons=8000.0, read_noise=0.002):
+    """Photograph linear light at an exposure; return values in [0, 1], with noise, 8 bits deep."""
+    collected = data.add_noise(light * 2.0**stop, photons, read_noise, seed)
+    values = core.linear_to_srgb(np.clip(collected, 0, 1))
+    return core.to_float(core.to_uint8(values))
+
+
+shots = {stop: shoot(light, stop, seed) for stop in STOPS}
+display.show_images({f"{stop:+d} EV": photo for stop, photo in shots.items()}, columns=4)
+
+# %% [markdown]
+# What did each one lose? At the light end, values that are cut off: whatever was brighter is the
+# same white. At the dark end, values that drown in noise and rounding; we call them lost below 4 of
+# 255. Between the two lies what the photo shows.
+
+
+# %%
+def lost(photo):
+    """Return the shares of pixels that are too light and too dark to show anything."""
+    top, bottom = photo.max(-1) >= 254 / 255, photo.max(-1) < 4 / 255
+    return {"too light": float(top.mean()), "too dark": float(bottom.mean())}
+
+
+rows = {f"{stop:+d} EV": lost(photo) for stop, photo in shots.items()}
+display.stacked_bars(rows, "share of the pixels that are lost")
+
+# %%
+best = min(shots, key=lambda stop: sum(lost(shots[stop]).values()))
+anywhere = np.all([(p.max(-1) >= 254 / 255) | (p.max(-1) < 4 / 255) for p in shots.values()], 0)
+least = sum(lost(shots[best]).values())
+print(f"the best single exposure, {best:+d} EV, loses {least:.1%}; ", end="")
+print(f"what all of them lose: {anywhere.mean():.1%}")
+
+# %% [markdown]
+# ## Fusion: each pixel from where it looks best
+#
+# Mertens and colleagues ask three questions of every pixel of every exposure. Is there *contrast*,
+# that is, does it differ from its neighbours? Is there *saturation*, that is, do its colours
+# differ? And is it *well exposed*, near the middle of the scale? The product is its weight:
+#
+# $$w = |\nabla^2 L| \cdot \mathrm{std}(R, G, B) \cdot
+#   \prod_c \exp\left(-\frac{(c - 0.5)^2}{2 \cdot 0.2^2}\right)$$
+
+
+# %%
+def fusion_weights(photos):
+    """Return how good each pixel of each photo is: (N, H, W), adding up to 1 over the photos."""
+    photos = np.asarray(photos, np.float64)
+    contrast = np.abs([laplace(core.luminance(photo)) for photo in photos])
+    saturation = photos.std(-1)
+    exposed = np.exp(-((photos - 0.5) ** 2) / (2 * 0.2**2)).prod(-1)
+    weights = contrast * saturation * exposed + 1e-12
+    return weights / weights.sum(0)
+
+
+photos = list(shots.values())
+shares = fusion_weights(photos)
+display.show_images(
+    {f"weight of {s:+d} EV": w for s, w in zip(STOPS, shares, strict=True)}, columns=4
+)
+
+# %% [markdown]
+# The weighted mean of the photos is full of specks: weights jump from pixel to pixel, and so does
+# the brightness of what they pick.
+
+# %%
+naive = sum(share[..., None] * photo for share, photo in zip(shares, photos, strict=True))
+window = np.s_[120:280, 220:420]
+display.show_images({"weighted mean": naive, "a part of it": naive[window]})
+
+# %% [markdown]
+# ## A pyramid hides the seams
+#
+# A *Laplacian pyramid* takes a photo apart into details of all sizes: what is lost when it is
+# halved, what is lost when the half is halved, and so on; and a small rest. Adding all up gives the
+# photo back. In each level we mix with weights as smooth as that level: fine details may change
+# hands within a pixel, broad light only over a broad stretch. So nothing jumps.
+
+
+# %%
+def smaller(x):
+    """Halve an image (H, W, C), blurred before."""
+    return pyramid_reduce(x, channel_axis=-1)
+
+
+def larger(x, like):
+    """Double an image, to the size of another."""
+    return pyramid_expand(x, channel_axis=-1)[: like.shape[0], : like.shape[1]]
+
+
+def gaussian_pyramid(x, levels):
+    """Return an image (H, W, C) and its halves."""
+    pyramid = [x]
+    for _ in range(levels - 1):
+        pyramid.append(smaller(pyramid[-1]))
+    return pyramid
+
+
+# %%
+def laplacian_pyramid(x, levels):
+    """Take an image (H, W, C) apart into details of all sizes and a small rest."""
+    pyramid = gaussian_pyramid(x, levels)
+    details = [a - larger(b, a) for a, b in pairwise(pyramid)]
+    return [*details, pyramid[-1]]
+
+
+def collapse(pyramid):
+    """Put an image together again."""
+    image = pyramid[-1]
+    for detail in pyramid[-2::-1]:
+        image = detail + larger(image, detail)
+    return image
+
+
+# %%
+levels = laplacian_pyramid(truth, 6)
+print(f"taken apart and put together: {np.abs(collapse(levels) - truth).max():.1e}")
+shown = {f"level {i}": np.clip(0.5 + level, 0, 1) for i, level in enumerate(levels[:3])}
+display.show_images(shown)
+
+
+# %%
+def fuse(photos, levels=6):
+    """Fuse photos (H, W, 3) of several exposures, after Mertens et al."""
+    shares = fusion_weights(photos)
+    mixed = None
+    for photo, share in zip(photos, shares, strict=True):
+        details = laplacian_pyramid(photo.astype(np.float64), levels)
+        smooth = gaussian_pyramid(share[..., None], levels)
+        parts = [d * w for d, w in zip(details, smooth, strict=True)]
+        mixed = parts if mixed is None else [a + b for a, b in zip(mixed, parts, strict=True)]
+    return np.clip(collapse(mixed), 0, 1).astype(np.float32)
+
+
+# %%
+fused = fuse(photos)
+display.show_images({"weighted mean": naive, f"{best:+d} EV": shots[best], "fused": fused})
+
+# %% [markdown]
+# How much nearer is it to the scene in even light? All are given its mean brightness first, so that
+# nothing but the distribution of the light counts.
+
+# %%
+candidates = {f"{best:+d} EV": shots[best], "weighted mean": naive, "fused": fused}
+candidates["lumen on " + f"{best:+d} EV"] = enhancers.load_enhancer("lumen").enhance(
+    shots[best], float(truth.mean())
+)
+lines = ["| picture | lost pixels | PSNR at the mean of the scene (dB) |", "|---|---:|---:|"]
+for name, image in candidates.items():
+    scaled = core.expose(image, core.exposure_gain(image, float(truth.mean())))
+    score = psnr(scaled.astype(np.float32), truth)
+    lines.append(f"| {name} | {sum(lost(image).values()):.1%} | {score:.2f} |")
+Markdown("\n".join(lines))
+
+# %% [markdown]
+# ## Move the exposures
+#
+# Two shots only, and you choose which. Far apart they share too little; close together they know
+# no more than one.
+
+
+# %%
+def fuse_two(darker, lighter, light, seed):
+    """Fuse a scene at two exposures."""
+    return fuse([shoot(light, stop, seed) for stop in (darker, lighter)])
+
+
+fuse_scene = partial(fuse_two, light=light, seed=seed)
+sliders = {"darker": (-4, 0, 1, -2), "lighter": (0, 4, 1, 2)}
+display.image_slider(fuse_scene, **sliders)
+
+# %%
+display.static(fuse_scene, **sliders)
+
+# %% [markdown]
+# ## What moves becomes a ghost
+#
+# The shots are taken one after another. A lamp that somebody carries through the picture is at
+# another place in each of them, and the fusion shows it wherever it looked good.
+
+
+# %%
+def with_lamp(light, place, radius=10.0):
+    """Add a small bright lamp to linear light, at a share of the width."""
+    rows, columns = np.indices(light.shape[:2])
+    distance = np.hypot(rows - light.shape[0] * 0.3, columns - light.shape[1] * place)
+    return light + 3.0 * np.exp(-((distance / radius) ** 2))[..., None]
+
+
+moving = [shoot(with_lamp(light, 0.35 + 0.1 * i), stop, seed) for i, stop in enumerate(STOPS)]
+still = [shoot(with_lamp(light, 0.65), stop, seed) for stop in STOPS]
+display.show_images({"the lamp stands still": fuse(still), "it moves": fuse(moving)})
+
+# %% [markdown]
+# Programs for this look for pixels in which the exposures contradict each other and take those from
+# one shot. Handheld series need an alignment as well. A single photo has neither problem, which is
+# one reason to want a network that works on one.
+#
+# ## A network learns what it is shown
+#
+# Zero-DCE is trained without any reference: four losses judge what comes out. So it may be trained
+# on dark photos alone, or on photos of all exposures, as its authors did. What is the difference?
+# Both networks below are the Zero-DCE++ of `03_zero_dce`, taken from that notebook, with the same
+# losses, steps and seed. Only the photos differ.
+
+
+# %%
+def synthetic_sequences(count, names, seed):
+    """Return name -> photos of a scene from dark to bright, uint8, and its well-lit photo."""
+    pairs = data.synthetic_pairs(count, (192, 288), seed, names)
+    found = {}
+    for i, (name, normal) in enumerate(zip(pairs.names, pairs.normal, strict=True)):
+        scene = core.srgb_to_linear(core.to_float(normal))
+        taken = [shoot(scene, stop, [seed, i, j]) for j, stop in enumerate(STOPS)]
+        found[name] = [core.to_uint8(photo) for photo in taken], normal
+    return found
+
+
+def real_sequences(split):
+    """Return the same of the exposure sequences; the well-lit photo is that nearest to 0.45."""
+    return {s.name: (list(s.photos), s.nearest(0.45)) for s in data.load_sequences(split)}
+
+
+# %%
+if source == "sequences":
+    train_scenes, val_scenes = real_sequences("train"), real_sequences("val")
+elif source == "synthetic":
+    train_scenes = synthetic_sequences(scenes, data.TRAIN_SCENES, seed)
+    val_scenes = synthetic_sequences(4, data.VAL_SCENES, seed + 1)
+else:
+    raise ValueError(f"source is {source!r}; expected 'synthetic' or 'sequences'.")
+everything = [photo for photos, _ in train_scenes.values() for photo in photos]
+dark = [p for photos, normal in train_scenes.values() for p in photos if p.mean() < normal.mean()]
+print(f"{len(train_scenes)} scenes, {len(everything)} photos, {len(dark)} of them too dark")
+
+# %%
+zero_dce = definitions("03_zero_dce")
+run = training.Run(
+    core.run_folder("11_exposures", output_dir),
+    [[epochs, crop, batch_size]],
+    steps,
+    learning_rate,
+    seed=seed,
+)
+
+
+def trained_on(photos, run, scale, downsampling, weights, target):
+    """Train Zero-DCE++ on photos; return it as an enhancer for photos of any size."""
+    core.set_seed(run.seed)
+    network = zero_dce.dce_net_pp(scale // downsampling)
+    [(_, crop, _)] = run.stages
+    reduced = zero_dce.reduce_all(photos, downsampling, crop)
+    zero_dce.train(network, reduced, run, weights, target, "official", verbose=0)
+    return zero_dce.viewer(zero_dce.at_full_size(zero_dce.dce_net_pp, network, scale), scale)
+
+
+# %%
+networks = {}
+for name, photos_of in {"dark photos": dark, "all": everything}.items():
+    own = replace(run, folder=run.folder / name.split()[0])
+    networks[name] = trained_on(photos_of, own, scale, downsampling, weights, exposure_target)
+networks["shipped"] = enhancers.load_enhancer("zero_dce_pp")
+
+# %% [markdown]
+# ## Three photos, three networks
+#
+# A scene that was not trained on: too dark, as it should be, and too light.
+
+# %%
+name, (series, normal) = next(iter(val_scenes.items()))
+order = sorted(series, key=lambda photo: photo.mean())
+picked = [core.to_float(order[i]) for i in (1, len(order) // 2, -2)]
+rows = {"photo": picked} | {n: [e.enhance(p) for p in picked] for n, e in networks.items()}
+for label, images in rows.items():
+    display.show_images(images, titles=[f"{label}, mean {i.mean():.2f}" for i in images], columns=3)
+
+# %% [markdown]
+# ## In numbers
+#
+# Every photo of every validation scene, sorted by how much light it got: the mean of its light over
+# that of the well-lit photo, in stops. How bright does it become, and how near does it come to
+# the well-lit photo?
+
+
+# %%
+def stops_of(photo, normal):
+    """Return by how many stops a photo got more light than the well-lit one, uint8 both."""
+    means = [core.srgb_to_linear(core.to_float(side)).mean() for side in (photo, normal)]
+    return float(np.log2(means[0] / means[1]))
+
+
+def measure(enhance):
+    """Return stops, mean before, mean after, PSNR before and after, for each photo."""
+    rows = []
+    for photos, normal in val_scenes.values():
+        for photo in photos:
+            before, reference = core.to_float(photo), core.to_float(normal)
+            if photo is normal:
+                continue  # its PSNR is infinite
+            after = enhance(before)
+            scores = [min(psnr(x, reference), 60.0) for x in (before, after)]
+            rows.append([stops_of(photo, normal), before.mean(), after.mean(), *scores])
+    return np.array(rows)
+
+
+measured = {name: measure(network.enhance) for name, network in networks.items()}
+
+# %%
+BINS = {"2 stops or more too dark": (-9, -1.5), "up to 2 too dark": (-1.5, -0.25)}
+BINS |= {"right": (-0.25, 0.25), "up to 2 too light": (0.25, 1.5), "2 or more too light": (1.5, 9)}
+COLUMNS = ("mean_before", "mean_after", "psnr_before", "psnr_after")
+
+
+def summary(rows):
+    """Return for each bin the number of photos and the means of the columns."""
+    found = {}
+    for light, (low, high) in BINS.items():
+        chosen = rows[(rows[:, 0] >= low) & (rows[:, 0] < high)]
+        if len(chosen):
+            means = dict(zip(COLUMNS, map(float, chosen.mean(0)[1:]), strict=True))
+            found[light] = {"photos": len(chosen), **means}
+    return found
+
+
+def print_summary(records):
+    """Print the mean brightness and the PSNR of each network, by how much light a photo got."""
+    lines = [f"| light | photos | as it was | {' | '.join(records)} |"]
+    lines.append("|---|---:|" + "---:|" * (1 + len(records)))
+    for light in BINS:
+        found = [record[light] for record in records.values() if light in record]
+        if found:
+            told = [(found[0]["mean_before"], found[0]["psnr_before"])]
+            told += [(one["mean_after"], one["psnr_after"]) for one in found]
+            cells = " | ".join(f"{mean:.2f}, {score:.1f} dB" for mean, score in told)
+            lines.append(f"| {light} | {found[0]['photos']} | {cells} |")
+    return "\n".join(lines)
+
+
+# %%
+records = {name: summary(rows) for name, rows in measured.items()}
+told = {"data": source, "train_scenes": len(train_scenes), "val_scenes": len(val_scenes)}
+told |= {"steps": run.total_steps, "seed": seed, "versions": core.versions()}
+core.write_json(run.folder / "11_exposures.json", told | {"networks": records})
+Markdown(print_summary(records))
+
+
+# %%
+def verdict(records):
+    """Say what training on all exposures gave and took, compared with dark photos alone."""
+    dark, everything = records["dark photos"], records["all"]
+    said = []
+    for light in BINS:
+        if light in dark:
+            gain = everything[light]["psnr_after"] - dark[light]["psnr_after"]
+            change = everything[light]["mean_after"] - everything[light]["mean_before"]
+            word = "darker" if change < 0 else "brighter"
+            said.append(f"{light}: {word} by {abs(change):.2f}, PSNR {gain:+.1f} dB")
+    return "trained on all exposures instead of dark ones; " + "; ".join(said)
+
+
+print(verdict(records))
+
+# %% [markdown]
+# ## On real sequences
+#
+# The same cells with `source = "sequences"` and the profile `colab`, on scenes that were not
+# trained on. As reference serves the exposure whose mean is nearest to 0.45.
+
+# %%
+real = json.loads((core.data_dir() / "results" / "exposures.json").read_text("utf-8"))
+Markdown(print_summary(real["networks"]))
+
+# %%
+print(verdict(real["networks"]))
+
+# %% [markdown]
+# ## Where it fails
+#
+# **A fusion needs a series**, and a series needs a scene that holds still. **Its result is no photo
+# of light**: a shadow may come out as bright as the sun beside it, because both looked best near
+# the middle. **A network cannot find what is cut off**: an over-exposed sky becomes grey, not blue.
+
+# %%
+white = shots[3]
+recovered = networks["all"].enhance(white)
+display.show_images({"+3 EV": white, "enhanced": recovered, "the scene": truth})
+
+# %% [markdown]
+# ## Exercises
+#
+# **1.** Which of the three questions of the fusion matters most? Leave out each in turn.
+#
+# <details><summary>Solution</summary>The next cell; the exponents 1, 0, 1 leave out the second
+# factor.</details>
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+for left_out in ("contrast", "saturation", "exposedness"):
+    stack = np.asarray(photos, np.float64)
+    factors = {
+        "contrast": np.abs([laplace(core.luminance(photo)) for photo in stack]),
+        "saturation": stack.std(-1),
+        "exposedness": np.exp(-((stack - 0.5) ** 2) / (2 * 0.2**2)).prod(-1),
+    }
+    kept = np.prod([value for name, value in factors.items() if name != left_out], 0) + 1e-12
+    mean = (kept / kept.sum(0))[..., None] * stack
+    score = psnr(mean.sum(0).astype("float32"), truth)
+    print(f"without {left_out:11} PSNR of the weighted mean {score:.2f}")
+
+# %% [markdown]
+# **2.** How many levels does the pyramid need? Fuse with 1, 3 and 6.
+#
+# <details><summary>Solution</summary>With one level it is the weighted mean. With more, light is
+# passed on over wider stretches, and the specks go.</details>
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+display.show_images({f"{n} levels": fuse(photos, n)[window] for n in (1, 3, 6)})
+
+# %% [markdown]
+# ## What was learnt
+#
+# - Too little light drowns, too much is cut off; between the two a photo shows what there is.
+# - A fusion takes each pixel from where it looks best, at every size of detail by itself.
+# - What moves becomes a ghost.
+# - A loss without a reference does not know what is right; the photos it meets decide what a
+#   network does with a bright one.
+#
+# `12_lumen` goes on from here: any exposure of a sequence as input, any other as target.
+
+# %%
+print(core.versions())
