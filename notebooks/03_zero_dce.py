@@ -51,7 +51,7 @@ if "google.colab" in sys.modules:  # elsewhere the package is installed already
 #
 # You should know what a convolution is and have read `02_metrics`. With the synthetic sample
 # the notebook takes about a minute on two processor cores; the settings of the shipped
-# enhancers are in `profiles/colab.yml`.
+# enhancers are in `profiles/cpu.yml`.
 #
 # **References.** Guo et al., *Zero-Reference Deep Curve Estimation for Low-Light Image
 # Enhancement*, CVPR 2020, arXiv 2001.06826 (equations 1 to 7); Li, Guo and Loy, *Learning to
@@ -680,7 +680,7 @@ Markdown(adapts(compared))
 
 # %% [markdown]
 # A minute of training shows the direction. On LOL's dark photos and exposure sequences, with the
-# profile `colab`:
+# profile `cpu`:
 
 # %%
 smoothness = list(evaluation.load_records("zero_dce_smoothness").values())

@@ -70,12 +70,13 @@ from lle_utils.metrics import psnr
 from lle_utils.notebook_tools import definitions
 
 # %% [markdown]
-# The next cell holds everything there is to set. With `source = "sequences"` both networks are
-# trained and judged on real exposure sequences, which have to lie in the folder that `LLE_DATA_DIR`
-# names; the figures stay with the synthetic camera, whose truth is known.
+# The next cell holds everything there is to set. Other sources bring real scenes at several
+# exposures each: `"sice_part1_exposures"`, or `"sequences"` in the folder that `LLE_DATA_DIR`
+# names. Both networks are then trained and judged on these; the first figures stay with the
+# synthetic camera, whose truth is known.
 
 # %% tags=["parameters"]
-source = "synthetic"  # or "sequences"
+source = "synthetic"  # or scenes at several exposures, see above and `data.load`
 scenes = 8  # synthetic scenes to train on, each at seven exposures
 scale = 24  # the networks see the photo reduced by this factor, as in 03_zero_dce
 downsampling = 4  # training photos are reduced by this factor beforehand, a part of the scale
@@ -329,19 +330,23 @@ def synthetic_sequences(count, names, seed):
     return found
 
 
-def real_sequences(split):
-    """Return the same of the exposure sequences; the well-lit photo is that nearest to 0.45."""
-    return {s.name: (list(s.photos), s.nearest(0.45)) for s in data.load_sequences(split)}
+def real_sequences(source, split):
+    """Return the same of a source; the well-lit photo is the one whose mean is nearest to 0.45."""
+    found, photos = {}, data.load(source, split, paired=False)
+    for name, photo, _ in photos:
+        found.setdefault(photos.scenes[name], []).append(photo)
+    series = {scene: sorted(shots, key=np.mean) for scene, shots in found.items() if len(shots) > 2}
+    if not series:
+        raise ValueError(f"{source} has no scene with three exposures or more.")
+    return {s: (p, min(p, key=lambda one: abs(one.mean() / 255 - 0.45))) for s, p in series.items()}
 
 
 # %%
-if source == "sequences":
-    train_scenes, val_scenes = real_sequences("train"), real_sequences("val")
-elif source == "synthetic":
+if source == "synthetic":
     train_scenes = synthetic_sequences(scenes, data.TRAIN_SCENES, seed)
     val_scenes = synthetic_sequences(4, data.VAL_SCENES, seed + 1)
 else:
-    raise ValueError(f"source is {source!r}; expected 'synthetic' or 'sequences'.")
+    train_scenes, val_scenes = (real_sequences(source, split) for split in ("train", "val"))
 everything = [photo for photos, _ in train_scenes.values() for photo in photos]
 dark = [p for photos, normal in train_scenes.values() for p in photos if p.mean() < normal.mean()]
 print(f"{len(train_scenes)} scenes, {len(everything)} photos, {len(dark)} of them too dark")
@@ -476,7 +481,7 @@ print(verdict(records))
 # %% [markdown]
 # ## On real sequences
 #
-# The same cells with `source = "sequences"` and the profile `colab`, on scenes that were not
+# The same cells with `source = "sequences"` and the profile `cpu`, on scenes that were not
 # trained on. As reference serves the exposure whose mean is nearest to 0.45.
 
 # %%

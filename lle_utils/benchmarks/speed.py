@@ -256,14 +256,15 @@ def batches_case() -> dict:
         ``times_faster`` the pack is, and the ``share_of_step`` that reading its batch takes.
     """
     from lle_utils.data import batches as streams
-    from lle_utils.data import npz_dataset
+    from lle_utils.data.npz_dataset import open_pack
+    from lle_utils.data.pack_writer import pack_pairs
     from lle_utils.data.pairs import find_pairs
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _write_pairs(folder, BATCHES * BATCH_SIZE)
         pairs = find_pairs(folder / "low", folder / "normal")
-        pack = npz_dataset.open_pack(npz_dataset.pack_pairs(pairs, folder / "pairs.npz"))
+        pack = open_pack(pack_pairs(pairs, folder / "pairs.npz"))
         options = {"crop": CROP, "batch_size": BATCH_SIZE, "steps": BATCHES}
         packed = streams.PairStream(pack.low, pack.normal, **options)
         from_pack = timed(lambda: [packed[i] for i in range(BATCHES)])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lle_utils.core.exposure import expose, exposure_gain, srgb_to_linear
-from lle_utils.core.images import to_float
+from lle_utils.core.images import save_image, to_float
 from lle_utils.core.paths import data_dir
 from lle_utils.data.synthetic import sample_scenes
 from lle_utils.metrics import psnr
@@ -80,6 +80,31 @@ def test_light_is_measured_in_stops(notebook):
     half = np.uint8(255 * 0.339)  # its light is about half
     assert notebook.stops_of(normal, normal) == 0
     assert notebook.stops_of(np.full((8, 9, 3), half), normal) == pytest.approx(-1, abs=0.05)
+
+
+def test_real_scenes_come_from_any_source_with_several_exposures(notebook, tmp_path, monkeypatch):
+    monkeypatch.setenv("LLE_PACK_DIR", str(tmp_path / "packs"))
+    monkeypatch.setenv("LLE_DATA_DIR", str(tmp_path))
+    index = {}
+    for scene in range(9):
+        index[str(scene)] = {"members": [f"{scene}_{i}" for i in range(3)]}
+        view = np.random.default_rng(scene).uniform(0.2, 1, (4, 6, 3)).repeat(8, 0).repeat(8, 1)
+        for i, gain in enumerate((0.2, 0.7, 1.2)):
+            save_image(tmp_path / "sice_sequences" / f"{scene}_{i}.png", np.clip(view * gain, 0, 1))
+    (tmp_path / "sice_sequences" / "sequences.json").write_text(json.dumps(index))
+    found = notebook.real_sequences("sequences", "val")
+    assert list(found) == ["0", "8"]
+    photos, normal = found["8"]
+    assert [photo.mean() for photo in photos] == sorted(photo.mean() for photo in photos)
+    assert normal is photos[1]
+    for side in ("low", "normal"):
+        for i in range(4):
+            source = tmp_path / "sice_sequences" / f"{i}_{2 if side == 'normal' else 0}.png"
+            target = tmp_path / "pairs" / side / f"{i}.png"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(source.read_bytes())
+    with pytest.raises(ValueError, match="pairs has no scene with three exposures"):
+        notebook.real_sequences(str(tmp_path / "pairs"), "train")
 
 
 def test_what_the_record_shows():
