@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from lle_utils.nn.complexity import multiply_adds
 
 MODEL_FILE, CARD_FILE = "model.keras", "card.json"
 
+# Settings that Keras 3.8 does not know; empty ones are left out of the file.
+NEWER_KEYS = ("input_axes", "output_axes", "quantization_config")
 CARD_KEYS = ("name", "method", "inputs", "multiple", "halo", "parameters", "training", "licence")
 
 
@@ -126,8 +129,38 @@ def save_enhancer(model: Any, folder: str | os.PathLike, card: dict) -> Path:
         raise EnhancerError(f"The card of {folder.name} lacks {', '.join(missing)}.")
     with atomic_path(folder / MODEL_FILE) as temporary:
         model.save(temporary)
+        make_portable(temporary)
     _write_card(folder, card)
     return folder
+
+
+def make_portable(path: str | os.PathLike) -> None:
+    """Rewrite the configuration in a ``.keras`` file so that older versions of Keras load it.
+
+    Newer ones write settings that older ones refuse, even where they say nothing: empty ones, and
+    names of operations, which stand beside the configuration as well. Weights are not touched.
+
+    Args:
+        path: A file that Keras saved; it is rewritten in place.
+    """
+    with zipfile.ZipFile(path) as archive:
+        parts = [(info, archive.read(info)) for info in archive.infolist()]
+    with zipfile.ZipFile(path, "w") as archive:
+        for info, content in parts:
+            if info.filename == "config.json":
+                content = json.dumps(_without_newer(json.loads(content))).encode()
+            archive.writestr(info, content)
+
+
+def _without_newer(config: Any) -> Any:
+    if isinstance(config, list):
+        return [_without_newer(part) for part in config]
+    if not isinstance(config, dict):
+        return config
+    kept = {k: _without_newer(v) for k, v in config.items() if v is not None or k not in NEWER_KEYS}
+    if str(kept.get("module", "")).startswith("keras.src.ops") and "config" in kept:
+        kept["config"].pop("name", None)
+    return kept
 
 
 def record_metrics(folder: str | os.PathLike, record: Mapping) -> None:
