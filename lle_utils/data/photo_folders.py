@@ -22,7 +22,6 @@ from lle_utils.data.pairs import (
     find_pairs,
     list_photos,
     natural_key,
-    paired_folders,
     split_pair,
 )
 from lle_utils.data.quality_checks import thumbnail_ranks
@@ -58,15 +57,6 @@ class Collection:
     splits: Mapping[str, str] | None = None
     scenes: Mapping[str, object] | None = None
     folder: Path | None = None
-
-    def files(self) -> list[Path]:
-        """Return the files that the photos come from, each once."""
-        sides = [side for pair in self.pairs for side in (pair.low, pair.normal) if side]
-        return list(dict.fromkeys(_file_of(side) for side in sides))
-
-
-def _file_of(side) -> Path:
-    return side.args[0] if isinstance(side, partial) else side
 
 
 def collect(folder: Path, seed: int = 0) -> Collection:
@@ -119,8 +109,7 @@ def collect(folder: Path, seed: int = 0) -> Collection:
     if splits:
         return _of_splits(folder, splits)
     if low and normal:
-        pairs = find_pairs(*paired_folders(folder))
-        return Collection("pairs of photos", pairs, folder=folder)
+        return Collection("pairs of photos", find_pairs(low[0], normal[0]), folder=folder)
     if low:
         return _dark(folder, list(by_stem(low[0]).values()))
     if normal:

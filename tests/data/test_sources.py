@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lle_utils.core.images import read_uint8, save_image
 from lle_utils.data import packing, sources
@@ -213,6 +214,18 @@ def test_bad_photos_stop_a_pack_until_they_are_skipped(folder, pack_folder):
     packing.prepare(origin_of(str(folder)), skip_bad=True, progress=False)
     kept = [name for split in SPLITS for name in load(str(folder), split).names]
     assert sorted(kept) == list("012356789")
+
+
+def test_grey_and_16_bit_pairs_become_8_bit_rgb(folder):
+    deep = np.linspace(0, 65535, 32 * 48).reshape(32, 48).astype(np.uint16)
+    Image.fromarray(deep).save(folder / "low" / "5.png")
+    Image.fromarray((deep >> 8).astype(np.uint8)).save(folder / "normal" / "5.png")
+    found = {name: pair for split in SPLITS for name, *pair in load(str(folder), split)}
+    low, normal = found["5"]
+    assert low.shape == normal.shape == (32, 48, 3)
+    assert low.dtype == normal.dtype == np.uint8
+    np.testing.assert_allclose(low[..., 0], deep / 257, atol=0.5)
+    np.testing.assert_array_equal(normal[..., 2], deep >> 8)
 
 
 def test_prepare_deals_other_shares_and_load_keeps_them(folder, tmp_path):
