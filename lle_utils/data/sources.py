@@ -157,8 +157,11 @@ def origin_of(source: str) -> Origin:
 
 def absolute(source: str) -> str:
     """Return a source with its paths made absolute, for a process in another folder."""
+    known = known_sources()  # which come first in `load` too, whatever folders there are
     paths = [(part, Path(part).expanduser()) for part in _parts(source)]
-    return "+".join(str(path.resolve()) if path.exists() else part for part, path in paths)
+    return "+".join(
+        str(path.resolve()) if part not in known and path.exists() else part for part, path in paths
+    )
 
 
 def _splits_of(source: str, seed: int) -> dict[str, PairSet]:

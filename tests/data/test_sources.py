@@ -195,6 +195,7 @@ def test_two_sources_of_one_name(folder, tmp_path, write_noise):
 def test_paths_can_be_made_absolute(folder, monkeypatch):
     monkeypatch.chdir(folder.parent)
     assert absolute("mine+lol") == f"{folder.resolve()}+lol"
+    (folder.parent / "synthetic").mkdir()  # no folder hides a source that is known
     assert absolute("synthetic") == "synthetic"
     assert load("mine", "train").names == load(str(folder), "train").names
 
