@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
+import inspect
 import json
 import os
+import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +68,26 @@ def _enhancer_folder(name: str | os.PathLike) -> Path:
     return folder
 
 
-def _load_model(path: Path) -> Any:
+def _load_keras(path: Path) -> Any:
     import keras
 
+    load = functools.partial(keras.saving.load_model, compile=False, safe_mode=True)
+    try:
+        return load(path)
+    except TypeError as error:
+        if "unexpected keyword argument 'name'" not in str(error):
+            raise
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / MODEL_FILE
+        _rewrite_config(path, copy, _without_refused_names)
+        return load(copy)
+
+
+def _load_model(path: Path) -> Any:
     from lle_utils.nn import layers  # noqa: F401  registers what enhancers are made of
 
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = _load_keras(path)
     except Exception as error:  # Keras raises many kinds for one reason: the file is bad
         reason = str(error).strip().splitlines()[0]
         raise EnhancerError(
@@ -135,20 +152,21 @@ def save_enhancer(model: Any, folder: str | os.PathLike, card: dict) -> Path:
 
 
 def make_portable(path: str | os.PathLike) -> None:
-    """Rewrite the configuration in a ``.keras`` file so that older versions of Keras load it.
-
-    Newer ones write settings that older ones refuse, even where they say nothing: empty ones, and
-    names of operations, which stand beside the configuration as well. Weights are not touched.
+    """Take out of a ``.keras`` file the empty settings that older versions of Keras refuse.
 
     Args:
-        path: A file that Keras saved; it is rewritten in place.
+        path: A file that Keras saved; it is rewritten in place. Weights are not touched.
     """
-    with zipfile.ZipFile(path) as archive:
+    _rewrite_config(path, path, _without_newer)
+
+
+def _rewrite_config(source: str | os.PathLike, target: str | os.PathLike, change: Callable) -> None:
+    with zipfile.ZipFile(source) as archive:
         parts = [(info, archive.read(info)) for info in archive.infolist()]
-    with zipfile.ZipFile(path, "w") as archive:
+    with zipfile.ZipFile(target, "w") as archive:
         for info, content in parts:
             if info.filename == "config.json":
-                content = json.dumps(_without_newer(json.loads(content))).encode()
+                content = json.dumps(change(json.loads(content))).encode()
             archive.writestr(info, content)
 
 
@@ -157,9 +175,24 @@ def _without_newer(config: Any) -> Any:
         return [_without_newer(part) for part in config]
     if not isinstance(config, dict):
         return config
-    kept = {k: _without_newer(v) for k, v in config.items() if v is not None or k not in NEWER_KEYS}
-    if str(kept.get("module", "")).startswith("keras.src.ops") and "config" in kept:
-        kept["config"].pop("name", None)
+    return {k: _without_newer(v) for k, v in config.items() if v is not None or k not in NEWER_KEYS}
+
+
+def _without_refused_names(config: Any) -> Any:
+    """Take out the names of operations that this version of Keras gives none, such as 3.8 `Max`.
+
+    They stand beside the configuration as well, where they are read.
+    """
+    if isinstance(config, list):
+        return [_without_refused_names(part) for part in config]
+    if not isinstance(config, dict):
+        return config
+    kept = {key: _without_refused_names(part) for key, part in config.items()}
+    module = str(kept.get("module", ""))
+    if module.startswith("keras.src.ops.") and "name" in kept.get("config", {}):
+        operation = getattr(importlib.import_module(module), kept["class_name"])
+        if "name" not in inspect.signature(operation.__init__).parameters:
+            kept["config"].pop("name")
     return kept
 
 
