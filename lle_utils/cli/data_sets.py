@@ -1,11 +1,16 @@
-"""Commands for data sets: list, download, audit, pack."""
+"""Commands for data sets: list, download, prepare, scenes, audit, pack."""
 
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lle_utils.cli.command import SOURCE_HELP, command
+
+if TYPE_CHECKING:
+    from lle_utils.data.npz_dataset import Pack
 
 
 def add_data_commands(commands) -> None:
@@ -73,8 +78,7 @@ def _data_prepare(options) -> None:
     from lle_utils.data.sources import origin_of
 
     shares = {"val": options.val, "test": options.test}
-    origin = origin_of(options.source)
-    pack = prepare(origin, options.output, shares, options.skip_bad)
+    pack = prepare(origin_of(options.source), options.output, shares, options.skip_bad)
     sizes = Counter(f"{photo.shape[1]}x{photo.shape[0]}" for photo in pack.low)
     splits = Counter(pack.splits)
     print(f"{len(pack)} {pack.meta['kind']}; {pack.meta['licence']}")
@@ -83,7 +87,7 @@ def _data_prepare(options) -> None:
     for name, reason in pack.meta["left_out"].items():
         print(f"left out: {name}: {reason}")
     if pack.normal is not None:
-        _say_flags(origin.collection().pairs, set(pack.names))
+        _say_flags(pack)
     print(f"Pack: {pack.path}")
 
 
@@ -92,13 +96,17 @@ def _counted(counts: Counter) -> str:
     return shown + (f" and {len(counts) - 5} more" if len(counts) > 5 else "")
 
 
-def _say_flags(pairs: list, packed: set[str]) -> None:
+def _say_flags(pack: Pack) -> None:
     from tqdm import tqdm
 
+    from lle_utils.data.pairs import Pair
     from lle_utils.data.quality_checks import audit_pairs
 
-    kept = [pair for pair in pairs if pair.name in packed]
-    rows = audit_pairs(tqdm(kept, "audit", unit="pair"))
+    pairs = [
+        Pair(name, partial(pack.low.__getitem__, i), partial(pack.normal.__getitem__, i))
+        for i, name in enumerate(pack.names)
+    ]
+    rows = audit_pairs(tqdm(pairs, "audit", unit="pair"))
     flags = {row["name"]: " ".join(row["flags"]) for row in rows if row["flags"]}
     print(f"{len(flags)} of {len(rows)} pairs are flagged{'; look at them:' if flags else '.'}")
     for name, flag in flags.items():

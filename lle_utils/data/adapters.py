@@ -26,7 +26,7 @@ from lle_utils.data.pairs import (
     natural_key,
     paired_folders,
 )
-from lle_utils.data.photo_folders import Collection, SourceError
+from lle_utils.data.photo_folders import Collection, SourceError, join_splits
 from lle_utils.data.registry import load_registry
 from lle_utils.data.scenes import scene_map
 
@@ -61,14 +61,12 @@ def _licence(archive: str) -> str:
     return f"{item.title}: licence {item.licence}"
 
 
-def lol_v1(_folder: Path) -> Collection:
+def lol_v1(folder: Path) -> Collection:
     """Take the pairs of our485 whose scenes are known, split by scene as `lol_scenes.json` says.
 
     eval15 is no part of it: 14 of its 15 photos show scenes of our485.
     """
-    parts = {split: lol_pairs(split) for split in ("train", "val")}
-    pairs = [pair for part in parts.values() for pair in part]
-    splits = {pair.name: split for split, part in parts.items() for pair in part}
+    pairs, splits = join_splits({split: lol_pairs(split) for split in ("train", "val")}, folder)
     scenes = {name: scene for name, scene in scene_map().items() if name in splits}
     return Collection("pairs of photos", pairs, _licence("lol_v1"), splits, scenes)
 
@@ -105,8 +103,7 @@ def lol_pair(low_folder: Path, high_folder: Path) -> Collection:
 def lol_v2(folder: Path, part: str) -> Collection:
     """Take a part of LOL v2, ``Real_captured`` or ``Synthetic``, with its official test photos."""
     parts = {split: lol_v2_pairs(folder, part, split.title()) for split in ("train", "test")}
-    pairs = [pair for part in parts.values() for pair in part]
-    splits = {pair.name: split for split, part in parts.items() for pair in part}
+    pairs, splits = join_splits(parts, folder)
     return Collection("pairs of photos", pairs, _licence("lol_v2"), splits, folder=folder)
 
 

@@ -20,55 +20,6 @@ SHARES = {"val": 0.1, "test": 0.1}  # of the photos; the rest is for training
 SPLIT_SEED = 0  # of every run, so that a training never judges on what another trained on
 
 
-def pack_collection(
-    collection: Collection,
-    target: Path,
-    shares: Mapping[str, float] = SHARES,
-    source: str = "",
-    facts: Mapping[str, object] | None = None,
-    skip_bad: bool = False,
-    progress: bool = True,
-) -> Pack:
-    """Find the scenes of a collection, deal them to splits, and write the pack.
-
-    The scenes are those that the collection knows; else those of ``scenes.csv`` in its folder,
-    or of the file beside the pack, ``<pack>.scenes.csv``; else they are found by content and
-    written to that file, for a person to correct.
-
-    Args:
-        collection: What to pack.
-        target: The ``.npz`` to write.
-        shares: Split -> share of the photos, for ``val``, ``test`` or both; the rest is
-            ``train``. Not used where the collection says which photo is in which split.
-        source, facts, skip_bad, progress: See `lle_utils.data.pack_pairs`.
-
-    Returns:
-        The pack, open.
-
-    Raises:
-        SourceError: If there are fewer scenes than two.
-        LeakError: If the collection has a scene in two splits.
-        PackError: See `lle_utils.data.pack_pairs`.
-        SceneError: If the file of scenes has a mistake in it.
-    """
-    scenes = _scenes(collection, target, progress)
-    names = [pair.name for pair in collection.pairs]
-    splits = collection.splits or deal(names, scenes, shares, source or str(target))
-    _check_splits(splits, scenes)
-    pack_pairs(
-        collection.pairs,
-        target,
-        split=splits,
-        scenes=scenes,
-        source=source,
-        licence=collection.licence,
-        facts={"kind": collection.kind, **(facts or {})},
-        skip_bad=skip_bad,
-        progress=progress,
-    )
-    return open_pack(target)
-
-
 def scenes_file(collection_folder: Path | None, target: Path) -> Path:
     """Return the file of scenes that counts for a pack; it need not exist."""
     own = collection_folder and collection_folder / "scenes.csv"
@@ -181,25 +132,48 @@ def prepare(
     skip_bad: bool = False,
     progress: bool = True,
 ) -> Pack:
-    """Pack a source, whether there is a pack of it or not.
+    """Find the scenes of a source, deal them to splits, and write the pack, even if there is one.
+
+    The scenes are those that the source knows; else those of ``scenes.csv`` in its folder, or of
+    the file beside the pack, ``<pack>.scenes.csv``; else they are found by content and written to
+    that file, for a person to correct.
 
     Args:
         origin: The source.
         target: The ``.npz`` to write; None for the one that `cached_pack` looks for.
-        shares, skip_bad, progress: See `pack_collection`.
+        shares: Split -> share of the photos, for ``val``, ``test`` or both; the rest is
+            ``train``. Not used where the source says which photo is in which split.
+        skip_bad, progress: See `lle_utils.data.pack_pairs`.
 
     Returns:
         The pack, open.
+
+    Raises:
+        SourceError: If there are fewer scenes than two.
+        LeakError: If the source has a scene in two splits.
+        PackError: See `lle_utils.data.pack_pairs`.
+        SceneError: If the file of scenes has a mistake in it.
     """
-    target = target or origin.pack_path()
+    target, shares = target or origin.pack_path(), dict(shares)
     collection = origin.collection()
-    shares = dict(shares)
-    if collection.scenes is None:
-        _scenes(collection, target, progress)  # written before the fingerprint is taken
-    facts = {"shares": shares, "fingerprint": _fingerprint(origin, target, shares)}
-    return pack_collection(
-        collection, target, shares, origin.name, facts, skip_bad=skip_bad, progress=progress
+    scenes = _scenes(collection, target, progress)  # in their file when the fingerprint is taken
+    names = [pair.name for pair in collection.pairs]
+    splits = collection.splits or deal(names, scenes, shares, origin.name)
+    _check_splits(splits, scenes)
+    facts = {"kind": collection.kind, "shares": shares}
+    facts |= {"fingerprint": _fingerprint(origin, target, shares)}
+    pack_pairs(
+        collection.pairs,
+        target,
+        split=splits,
+        scenes=scenes,
+        source=origin.name,
+        licence=collection.licence,
+        facts=facts,
+        skip_bad=skip_bad,
+        progress=progress,
     )
+    return open_pack(target)
 
 
 def _fingerprint(origin: Origin, target: Path, shares: Mapping[str, float]) -> str:

@@ -124,13 +124,30 @@ def _of_splits(folder: Path, found: Mapping[str, Path]) -> Collection:
     kinds = {part.kind for part in parts.values()}
     if kinds != {"pairs of photos"}:
         raise SourceError(f"{folder} holds {', '.join(sorted(kinds))} in its splits, not pairs.")
-    pairs = [pair for part in parts.values() for pair in part.pairs]
-    splits = {pair.name: split for split, part in parts.items() for pair in part.pairs}
+    pairs, splits = join_splits({split: part.pairs for split, part in parts.items()}, folder)
+    return Collection("pairs of photos", pairs, splits=splits, folder=folder)
+
+
+def join_splits(parts: Mapping[str, list[Pair]], folder: Path) -> tuple[list[Pair], dict[str, str]]:
+    """Put the pairs of several splits into one list.
+
+    Args:
+        parts: Split -> its pairs.
+        folder: Where they lie, for a message.
+
+    Returns:
+        The pairs, and name -> split.
+
+    Raises:
+        PairError: If a name is in two splits.
+    """
+    pairs = [pair for part in parts.values() for pair in part]
+    splits = {pair.name: split for split, part in parts.items() for pair in part}
     if len(splits) < len(pairs):
         names = [pair.name for pair in pairs]
         twice = sorted({name for name in names if names.count(name) > 1}, key=natural_key)
         raise PairError(f"{folder} has photos of one name in two splits: {enumerate_names(twice)}.")
-    return Collection("pairs of photos", pairs, splits=splits, folder=folder)
+    return pairs, splits
 
 
 def _of_photos(folder: Path, photos: list[Path], seed: int) -> Collection:
