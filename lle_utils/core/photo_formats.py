@@ -23,6 +23,7 @@ HEIF_SUFFIXES = (".heic", ".heif")
 RAW_SUFFIXES = (".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".pef", ".raf", ".rw2", ".srw")
 READABLE = (*SUFFIXES, *HEIF_SUFFIXES, *RAW_SUFFIXES)
 DEEP_SUFFIXES = (".png", ".tif", ".tiff")  # what can be written in 16 bits
+SRGB_CURVE = (2.4, 12.92)  # as LibRaw takes it; its own default is that of BT.709
 ORIENTATION, EXIF_IFD, GPS_IFD = 0x0112, 0x8769, 0x8825
 # What says how, when and by whom a photo was taken; the rest describes the old file's layout.
 KEPT_TAGS = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432)
@@ -137,7 +138,9 @@ def _develop(content: bytes, path: Path) -> np.ndarray:
     try:
         with rawpy.imread(BytesIO(content)) as raw:
             # Automatic brightening would do, worse and unasked, what this package is for.
-            return raw.postprocess(use_camera_wb=True, no_auto_bright=True, output_bps=16)
+            return raw.postprocess(
+                use_camera_wb=True, no_auto_bright=True, output_bps=16, gamma=SRGB_CURVE
+            )
     except rawpy.LibRawError as error:
         raise ImageError(f"{path} is no readable camera raw file: {error}.") from error
 

@@ -7,8 +7,11 @@ and returns a `Collection`. ``ADAPTERS`` holds them by the name of the source.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from lle_utils.core.paths import data_dir, photo_dir
 from lle_utils.data.exposure_sequences import FOLDER as SEQUENCE_FOLDER
@@ -27,9 +30,12 @@ from lle_utils.data.pairs import (
     paired_folders,
 )
 from lle_utils.data.photo_folders import Collection, SourceError, join_splits
+from lle_utils.data.raw import developed_file
 from lle_utils.data.registry import load_registry
 from lle_utils.data.scenes import scene_map
+from lle_utils.data.sid import SPLIT_OF_DIGIT, RawPair, raw_pairs
 
+SID_SPLITS = tuple(SPLIT_OF_DIGIT.values())
 DEPTH = 3  # how far below the top of an archive its photos may lie
 
 
@@ -205,6 +211,28 @@ def sequences(folder: Path) -> Collection:
     return Collection("photos of all exposures", pairs, licence, splits, scenes, folder)
 
 
+def sid(folder: Path, archive: str) -> Collection:
+    """Take short and long exposures of See-in-the-Dark, developed and reduced to a quarter.
+
+    Nothing is brightened, so the short ones are nearly black; notebook 10_raw trains on the raw
+    frames themselves.
+    """
+    parts = {split: raw_pairs(folder, split) for split in SID_SPLITS}
+    found = {split: [_developed_pair(pair) for pair in part] for split, part in parts.items()}
+    scenes = {pair.name: pair.scene for part in parts.values() for pair in part}
+    pairs, splits = join_splits(found, folder)
+    return Collection("developed raw pairs", pairs, _licence(archive), splits, scenes, folder)
+
+
+def _developed_pair(pair: RawPair) -> Pair:
+    return Pair(pair.name, partial(_quarter, pair.short), partial(_quarter, pair.long))
+
+
+@lru_cache(1)  # the same long exposure belongs to several short ones in turn
+def _quarter(path: Path) -> np.ndarray:
+    return developed_file(path, 4)
+
+
 def _below(folder: Path) -> Iterable[Path]:
     """Return a folder and those in it, from the top down."""
     level = [folder]
@@ -238,6 +266,8 @@ ADAPTERS = {
     "sice_part2": Adapter(("sice_part2",), sice),
     "sice_part1_exposures": Adapter(("sice_part1",), sice_exposures),
     "sice_part2_exposures": Adapter(("sice_part2",), sice_exposures),
+    "sid_sony": Adapter(("sid_sony",), lambda folder: sid(folder, "sid_sony")),
+    "sid_fuji": Adapter(("sid_fuji",), lambda folder: sid(folder, "sid_fuji")),
     "kaggle_synthetic": Adapter(("kaggle_synthetic",), kaggle_synthetic),
     "mixed_exposures": Adapter(("mixed_exposures",), mixed_exposures),
     "sequences": Adapter((SEQUENCE_FOLDER,), sequences),

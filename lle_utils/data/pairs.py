@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lle_utils.core.images import SUFFIXES, ImageError, read_uint8
+from lle_utils.core.photo_formats import RAW_SUFFIXES
+from lle_utils.data.raw import developed_file
 
 LOW_FOLDERS = ("low", "input", "dark")
 NORMAL_FOLDERS = ("high", "normal", "ground_truth", "gt", "target", "reference")
@@ -36,13 +38,15 @@ class Pair(NamedTuple):
 
 
 def read_side(side: Side) -> np.ndarray:
-    """Return a photo of a pair, uint8 of shape ``(H, W, 3)``.
+    """Return a photo of a pair, uint8 of shape ``(H, W, 3)``; camera raw is developed.
 
     Raises:
         FileNotFoundError: If its file does not exist.
         ImageError: If its file cannot be read; the message names it.
     """
-    return side() if callable(side) else read_uint8(side)
+    if callable(side):
+        return side()
+    return developed_file(side) if side.suffix.lower() in RAW_SUFFIXES else read_uint8(side)
 
 
 def natural_key(name: str) -> tuple:
@@ -106,15 +110,18 @@ def find_pairs(low_dir: str | os.PathLike, normal_dir: str | os.PathLike) -> lis
     return [Pair(stem, low[stem], normal[stem]) for stem in sorted(low, key=natural_key)]
 
 
-def by_stem(folder: str | os.PathLike) -> dict[str, Path]:
+def by_stem(folder: str | os.PathLike, suffixes: Sequence[str] = SUFFIXES) -> dict[str, Path]:
     """Map the file stems of a folder's photos to their paths.
+
+    Args:
+        folder, suffixes: As for `list_photos`.
 
     Raises:
         FileNotFoundError: If the folder does not exist.
         PairError: If a stem occurs twice.
     """
     found: dict[str, Path] = {}
-    for path in list_photos(folder):
+    for path in list_photos(folder, suffixes):
         if path.stem in found:
             raise PairError(
                 f"{folder} has both {found[path.stem].name} and {path.name}; "

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lle_utils.core.images import ImageError, read_uint8, to_float, to_uint8
+from lle_utils.core.images import SUFFIXES, ImageError, to_float, to_uint8
 from lle_utils.core.photo_formats import RAW_SUFFIXES
 from lle_utils.data.pairs import (
     LOW_FOLDERS,
@@ -22,6 +22,7 @@ from lle_utils.data.pairs import (
     find_pairs,
     list_photos,
     natural_key,
+    read_side,
     split_pair,
 )
 from lle_utils.data.quality_checks import thumbnail_ranks
@@ -66,7 +67,8 @@ def collect(folder: Path, seed: int = 0) -> Collection:
         folder: One with ``low`` and ``normal`` in it, or the other names of `paired_folders`;
             with such folders in ``train``, ``val`` and ``test``; with only one of the two; of
             pictures that show the dark photo on the left and the well-lit one on the right; of
-            well-lit photos, which get dark twins from the synthetic camera; or of dark photos.
+            well-lit photos, which get dark twins from the synthetic camera; or of dark photos. The
+            last three may be camera raw files, which are developed without brightening.
         seed: Of the synthetic camera.
 
     Returns:
@@ -114,9 +116,8 @@ def collect(folder: Path, seed: int = 0) -> Collection:
         return _dark(folder, list(by_stem(low[0]).values()))
     if normal:
         return _lit(folder, list(by_stem(normal[0]).values()), seed)
-    if photos:
-        return _of_photos(folder, list(by_stem(folder).values()), seed)
-    raise SourceError(f"{folder} holds camera raw files; develop them to PNG or TIFF first.")
+    suffixes = SUFFIXES if photos else RAW_SUFFIXES
+    return _of_photos(folder, list(by_stem(folder, suffixes).values()), seed)
 
 
 def _of_splits(folder: Path, found: Mapping[str, Path]) -> Collection:
@@ -183,7 +184,7 @@ def _glances(photos: list[Path]) -> dict[Path, tuple[float, bool]]:
 
 def _glance(path: Path) -> tuple[float, bool]:
     """Return the mean of a photo, and whether it is a dark and a well-lit view side by side."""
-    photo = read_uint8(path)
+    photo = read_side(path)
     mean = float(photo.mean() / 255)
     if photo.shape[1] % 2 or photo.shape[1] < photo.shape[0]:
         return mean, False
@@ -194,7 +195,7 @@ def _glance(path: Path) -> tuple[float, bool]:
 
 def _half(path: Path, side: int) -> np.ndarray:
     try:
-        return split_pair(read_uint8(path))[side]
+        return split_pair(read_side(path))[side]
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from error
 
@@ -216,4 +217,4 @@ def _lit(folder: Path, photos: list[Path], seed: int) -> Collection:
 def _darkened(path: Path, seed: int) -> np.ndarray:
     """Return the dark twin of a photo; each has a camera and noise of its own."""
     own = np.random.default_rng([seed, zlib.crc32(path.stem.encode())])
-    return to_uint8(darken(to_float(read_uint8(path)), own))
+    return to_uint8(darken(to_float(read_side(path)), own))

@@ -28,6 +28,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "factory": ["Method", "load_method"],
         "fixed_statistics": ["normalizes_channels", "with_fixed_statistics"],
         "openvino": ["OpenVinoEnhancer", "converted_path", "load_openvino"],
+        "raw_enhancer": ["RawEnhancer", "chosen_ratio", "glance"],
         "runtimes": ["EXPORT_TARGETS", "RUNTIMES", "quickest", "quickest_runtimes"],
         "storage": [
             "list_enhancers",

@@ -15,6 +15,7 @@ from typing import Any
 
 from lle_utils.core.paths import atomic_path, commit, data_dir, write_json
 from lle_utils.enhancers.enhancer import Enhancer, EnhancerError
+from lle_utils.enhancers.raw_enhancer import RawEnhancer
 from lle_utils.nn.complexity import multiply_adds
 
 MODEL_FILE, CARD_FILE = "model.keras", "card.json"
@@ -24,12 +25,22 @@ NEWER_KEYS = ("input_axes", "output_axes", "quantization_config")
 CARD_KEYS = ("name", "method", "inputs", "multiple", "halo", "parameters", "training", "licence")
 
 
-def list_enhancers() -> list[str]:
-    """Return the names of the shipped enhancers, sorted."""
-    return sorted(path.parent.name for path in (data_dir() / "pretrained").glob(f"*/{CARD_FILE}"))
+def list_enhancers(raw: bool = False) -> list[str]:
+    """Return the names of the shipped enhancers, sorted.
+
+    Args:
+        raw: Those that develop camera raw; the others enhance photos.
+    """
+    paths = (data_dir() / "pretrained").glob(f"*/{CARD_FILE}")
+    return sorted(path.parent.name for path in paths if takes_raw(load_card(path.parent)) == raw)
 
 
-def load_enhancer(name: str | os.PathLike) -> Enhancer:
+def takes_raw(card: Mapping) -> bool:
+    """Tell whether an enhancer develops camera raw instead of enhancing photos."""
+    return "raw" in card["inputs"]
+
+
+def load_enhancer(name: str | os.PathLike) -> Enhancer | RawEnhancer:
     """Load a shipped enhancer by name, or any enhancer by the path of its folder.
 
     Keras' safe mode stays on: a file that carries code (a ``Lambda`` layer) is refused.
@@ -39,7 +50,7 @@ def load_enhancer(name: str | os.PathLike) -> Enhancer:
             (or the path of its ``model.keras``).
 
     Returns:
-        The enhancer, ready to use under the current Keras backend.
+        The enhancer, ready to use under the current Keras backend; a `RawEnhancer` for camera raw.
 
     Raises:
         FileNotFoundError: If there is no such enhancer; the message lists the shipped ones.
@@ -50,7 +61,7 @@ def load_enhancer(name: str | os.PathLike) -> Enhancer:
     from lle_utils.core.backend import compile_options
 
     model.compile(**compile_options())
-    return Enhancer(model, card)
+    return RawEnhancer(model, card) if takes_raw(card) else Enhancer(model, card)
 
 
 def _enhancer_folder(name: str | os.PathLike) -> Path:
@@ -60,7 +71,7 @@ def _enhancer_folder(name: str | os.PathLike) -> Path:
     elif not folder.is_dir():
         folder = data_dir() / "pretrained" / str(name)
     if not (folder / MODEL_FILE).is_file():
-        known = ", ".join(list_enhancers()) or "none"
+        known = ", ".join([*list_enhancers(), *list_enhancers(raw=True)]) or "none"
         raise FileNotFoundError(
             f"No enhancer {str(name)!r}. Shipped: {known}. "
             f"A path must be a folder with {MODEL_FILE} and {CARD_FILE}."

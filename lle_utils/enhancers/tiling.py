@@ -73,7 +73,7 @@ def tile_side(
     height, width = photo.shape[:2]
     largest = LARGEST_FEATURES / per_pixel  # pixels of a piece
     per_pixel *= MEMORY_SAFETY_FACTOR
-    held = KERAS_BYTES + 2 * photo.nbytes  # the photo and the result
+    held = held_bytes(2 * photo.nbytes)  # the photo and the result
     if held + height * width * (per_pixel + 12) <= memory and height * width <= largest:
         return None
     side, overlap = (round_up(length, size_divisor) for length in (SMALLEST_TILE, overlap))
@@ -92,6 +92,11 @@ def tile_side(
             break
         side += step
     return side
+
+
+def held_bytes(pictures: int) -> int:
+    """Return the bytes held beside feature maps: of pictures, Keras and its backend."""
+    return KERAS_BYTES + pictures
 
 
 def _tile_bytes(side: int, width: int, overlap: int, per_pixel: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -45,8 +46,9 @@ def evaluate(
         enhance: Maps a float image ``(H, W, 3)`` in [0, 1] to one of the same shape; takes a
             ``level`` too if that is to be told.
         pairs: ``(name, low, reference)`` each, such as `lle_utils.data.Pair`: images as
-            paths, or as uint8, uint16 or float arrays. The reference may be None if no metric
-            needs it.
+            paths, or as uint8, uint16 or float arrays; anything else, such as a
+            `lle_utils.data.RawFrame`, is handed to ``enhance`` as it is. The reference may be None
+            if no metric needs it.
         metrics: Keys of `lle_utils.metrics.METRICS`.
         data: What the images are, in words: set, split, size.
         scenes: Scene of each image name; then intervals are over scenes.
@@ -75,7 +77,8 @@ def _measure(
     images, sizes, seconds = [], set(), 0.0
     values: dict[str, list[float]] = {name: [] for name in metrics}
     for name, low, reference in pairs:
-        low, reference = as_float(low), None if reference is None else as_float(reference)
+        low = as_float(low) if isinstance(low, (str, os.PathLike, np.ndarray)) else low
+        reference = None if reference is None else as_float(reference)
         told = {"level": mean_brightness(reference)} if level_told else {}
         start = time.perf_counter()
         enhanced = enhance(low, **told)
@@ -83,7 +86,7 @@ def _measure(
         for metric, value in score(enhanced, reference, metrics, low=low).items():
             values[metric].append(value)
         images.append(str(name))
-        sizes.add("x".join(str(side) for side in low.shape[1::-1]))
+        sizes.add("x".join(str(side) for side in enhanced.shape[1::-1]))
     return _Measured(images, values, sorted(sizes), seconds / max(len(images), 1))
 
 

@@ -15,7 +15,8 @@ def multiply_adds(model: Any, size_divisor: int = 1, size: int = 256) -> int:
     """Count the multiply-adds of all convolutions and dense layers for one square photo.
 
     Args:
-        model: Functional Keras model; its inputs with three channels are images. Models
+        model: Functional Keras model; its inputs with three channels are images, with four
+            camera raw. Models
             inside it are counted too, once for each time they are called.
         size_divisor: What the sides of a photo must divide by. If ``size`` does not, the next
             larger photo is counted and the count reduced in proportion to the area.
@@ -135,5 +136,12 @@ def _tensors(nested: Any) -> list:
 
 
 def _input_shapes(model: Any, side: int) -> list[tuple]:
-    """Return the shapes of inputs for a square photo; vectors keep theirs."""
-    return [t.shape[1:] if len(t.shape) == 2 else (side, side, 3) for t in model.inputs]
+    """Return the shapes of inputs for a square photo; vectors keep theirs.
+
+    Four channels are those of camera raw, each with a quarter of the pixels.
+    """
+    sides = {3: side, 4: side // 2}
+    return [
+        t.shape[1:] if len(t.shape) == 2 else (*[sides[t.shape[-1]]] * 2, t.shape[-1])
+        for t in model.inputs
+    ]

@@ -303,3 +303,22 @@ class Expose(keras.layers.Layer):
     def compute_output_shape(self, input_shape: list) -> tuple:
         """Return the shape of the photos."""
         return input_shape[0]
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class EncodeLight(keras.layers.Layer):
+    """Encode linear light with the curve of sRGB, which makes noise alike in darks and lights.
+
+    Input and output of the same shape. What is below 0, as noise in the dark may be, is mirrored
+    and keeps its sign; above 1 the curve goes on.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        """Return the encoded light."""
+        size = ops.abs(inputs)
+        encoded = 1.055 * ops.maximum(size, 1e-6) ** (1 / 2.4) - 0.055
+        return ops.sign(inputs) * ops.where(size <= 0.0031308, 12.92 * size, encoded)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """Return the shape of the input."""
+        return input_shape

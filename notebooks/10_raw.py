@@ -1,0 +1,712 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Raw: what the sensor saw before the camera threw it away
+#
+# You will read what a sensor counted, see what a file of 8 bits keeps of it, and train a network
+# that develops a dark raw frame to a well-lit photo.
+
+# %% [markdown] tags=["badges"]
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/low-light-notebooks/blob/main/notebooks/10_raw.ipynb)
+
+# %% tags=["setup"]
+import os
+import subprocess
+import sys
+
+if "google.colab" in sys.modules:  # elsewhere the package is installed already
+    project = "/content/low-light-notebooks"
+    address = os.environ.get("LLE_REPOSITORY", "https://github.com/OWNER/low-light-notebooks")
+    if not os.path.isdir(project):
+        cloned = subprocess.run(["git", "clone", "--quiet", "--depth=1", address, project])
+        if cloned.returncode:
+            raise RuntimeError(
+                f"{address} cannot be cloned. Unpack the project's zip to {project}, or link "
+                "it there from a mounted Drive, and run this cell again."
+            )
+    package = f"{project}[photos]"  # camera raw and HEIC too
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
+    os.chdir(f"{project}/notebooks")
+
+# %% [markdown]
+# ## What you will learn
+#
+# - what is in a raw file: a mosaic of counts, a black level, and what white is;
+# - how shot, read and row noise come about, and what each does to a dark frame;
+# - why brightening raw loses less than brightening a JPEG of the same photons;
+# - why demosaicing is a transposed convolution;
+# - how *Learning to See in the Dark* develops with a U-Net, and how to do so for any camera.
+#
+# You should have read `01_data` and `02_metrics`. With the synthetic sample the notebook takes
+# about a minute on two processor cores.
+#
+# **References.** Chen et al., *Learning to See in the Dark*, CVPR 2018, arXiv 1805.01934; Wei et
+# al., *A Physics-based Noise Formation Model for Extreme Low-light Raw Denoising*, CVPR 2020,
+# arXiv 2003.12751; Brooks et al., *Unprocessing Images for Learned Raw Denoising*, CVPR 2019,
+# arXiv 1811.11127.
+
+# %%
+import time
+from functools import partial
+from pathlib import Path
+
+import keras
+import numpy as np
+from IPython.display import Markdown
+from keras import layers
+
+from lle_utils import core, data, display, enhancers, evaluation, training
+from lle_utils.enhancers import RawEnhancer, load_enhancer, save_enhancer
+from lle_utils.metrics import psnr
+from lle_utils.nn import EncodeLight, charbonnier_loss, ssim_loss
+
+# %% [markdown]
+# The next cell holds everything there is to set. `source` may be any source of well-lit photos:
+# a camera model takes them again. Or it is a folder of See-in-the-Dark with `short` and `long` in
+# it, whose raw files need no model.
+
+# %% tags=["parameters"]
+profile = ""  # "colab", or another of notebooks/profiles; what you change below wins
+source = "synthetic"  # or well-lit photos, see `data.load`; or a folder of See-in-the-Dark
+raw_file = ""  # a camera raw file to develop in the end; empty: a frame of the camera model
+widths = [12, 24, 48]  # channels at half the resolution of the photo, a quarter, an eighth
+stages = [[16, 96, 6]]  # epochs, crop and batch size of each stage of training
+steps = 20  # training steps per epoch
+warmup = 20  # steps in which the learning rate rises
+learning_rate = 3e-3
+ema = 0.9  # momentum of the averaged weights; 0 for none
+ssim_weight = 0.1  # weight of the structural similarity beside the Charbonnier loss
+validate_every = 4  # epochs between two measurements on validation photos
+seed = 0
+deterministic = False  # bit-identical repeats, at some cost in speed
+output_dir = ""  # where results go; empty: runs/10_raw in the project
+
+# %% tags=["profile"]
+from lle_utils.notebook_tools import start
+
+start("10_raw", globals())
+
+# %% [markdown]
+# ## A sensor counts
+#
+# Each pixel of a sensor collects photons behind one filter: red, green or blue. It knows nothing
+# about the other two colours. Light is counted, so that twice the light is twice the number; no
+# curve, no white balance. Our synthetic camera undoes what a camera does to a photo and takes it
+# again. Its gain and its noise are those of a Canon EOS Kiss X4, measured in one of its files.
+
+# %%
+core.set_seed(seed, deterministic)  # determinism has to be asked for before anything is computed
+sample = data.synthetic_pairs(1, (240, 360), seed + 1, data.VAL_SCENES)
+normal = core.to_float(sample.normal[0])
+camera = data.RawCamera()
+frame = camera.shoot(normal, ratio=1, seed=seed)
+print(f"planes {frame.planes.shape}, from {frame.planes.min():.3f} to {frame.planes.max():.3f}")
+
+# %% [markdown]
+# Packed as the network will see them, the four colours of each cell of 2×2 pixels are four planes
+# of half the height and width: red, green, green, blue. Put back into the mosaic, and shown as they
+# are, they look dark and green: the eye expects a curve, and filters for green let most light pass.
+
+
+# %%
+def tiles_of(planes):
+    """Return the mosaic that four planes (h, w, 4) were taken from, as an image (2h, 2w)."""
+    h, w, _ = planes.shape
+    return planes.reshape(h, w, 2, 2).swapaxes(1, 2).reshape(2 * h, 2 * w)
+
+
+window = np.s_[60:84, 150:186]
+colors = np.array([[[1, 0, 0], [0, 1, 0]], [[0, 1, 0], [0, 0, 1]]])
+colored = tiles_of(frame.planes)[..., None] * np.tile(colors, (*frame.planes.shape[:2], 1))
+shown = {"photo": normal, "mosaic": colored, "24 x 36 pixels of it": 2 * colored[window]}
+display.show_images({name: np.clip(image, 0, 1) for name, image in shown.items()})
+
+# %% [markdown]
+# From counts to a photo are four steps: multiply by the **white balance**, guess the two missing
+# colours of each pixel (*demosaicing*), turn the camera's colours to those of sRGB with a
+# **matrix**, and apply the sRGB curve. LibRaw, which many programs develop with, does all of them.
+
+# %%
+developed = core.as_float(data.develop(frame))
+print(f"white balance {[round(gain, 2) for gain in frame.gains]}; ", end="")
+print(f"developed, {psnr(developed, normal):.1f} dB from the photo: what guessing colours costs")
+
+# %% [markdown]
+# ## Four kinds of noise
+#
+# Photons arrive by chance: a pixel that expects $n$ counts $n \pm \sqrt n$ (**shot noise**).
+# Reading it adds a few electrons (**read noise**), each row of the sensor its own
+# (**row noise**, which shows as stripes), and the result is a whole number (**quantization**).
+# An exposure ratio of 100 means a hundredth of the light.
+
+# %%
+RATIOS = (20, 60, 150, 300)
+gray = 0.18 * camera.electrons / max(camera.gains)
+for ratio in RATIOS:
+    expected = gray / ratio
+    noise = np.sqrt(expected + camera.read_noise**2 + camera.row_noise**2)
+    print(f"1/{ratio:3}: middle gray is {expected:5.1f} red electrons, noise {noise:.1f}")
+
+# %%
+dark = {ratio: camera.shoot(normal, ratio, seed) for ratio in RATIOS}
+lit = {f"1/{ratio}": data.develop(shot, ratio) for ratio, shot in dark.items()}
+display.show_images({name: core.as_float(photo) for name, photo in lit.items()}, columns=2)
+
+# %% [markdown]
+# ## The same photons through a file of 8 bits
+#
+# Now two ways from the same frame to a bright photo. *Raw*: amplify the counts, then develop.
+# *File*: develop as the camera would, round to 8 bits, save; later decode and amplify the light
+# by the same ratio.
+
+
+# %%
+def through_file(frame, ratio):
+    """Develop to 8 bits first, and brighten the file."""
+    photo = core.to_uint8(core.as_float(data.develop(frame)))
+    light = ratio * core.srgb_to_linear(core.to_float(photo))
+    return core.linear_to_srgb(np.clip(light, 0, 1)).astype(np.float32)
+
+
+def through_raw(frame, ratio):
+    """Brighten the counts, and develop."""
+    return core.as_float(data.develop(frame, ratio))
+
+
+# %%
+lines = ["| exposure | levels in the file | file (dB) | raw (dB) |", "|---|---:|---:|---:|"]
+for ratio, shot in dark.items():
+    levels = len(np.unique(core.to_uint8(core.as_float(data.develop(shot)))))
+    scores = [psnr(way(shot, ratio), normal) for way in (through_file, through_raw)]
+    lines.append(f"| 1/{ratio} | {levels} | {scores[0]:.2f} | {scores[1]:.2f} |")
+Markdown("\n".join(lines))
+
+# %% [markdown]
+# Pixel by pixel there is not much between the two: the noise of the photons is larger than the
+# steps of the file. The loss shows where one averages, as an eye does and a network will. Averaging
+# leaves noise behind; it cannot bring back what rounding and the cut at black have taken.
+
+# %%
+lines = ["| exposure | file, averaged (dB) | raw, averaged (dB) |", "|---|---:|---:|"]
+
+
+def averaged(image, side=24):
+    """Average the light of blocks, as if pixels were larger."""
+    light = core.block_mean(core.srgb_to_linear(image), side)
+    return core.linear_to_srgb(np.clip(light, 0, 1)).astype(np.float32)
+
+
+def raw_averaged(frame, ratio, side=24):
+    """Average the counts, the negative ones too, before anything is cut off."""
+    red, green, other, blue = np.moveaxis(
+        core.block_mean(data.amplified(frame, ratio), side // 2), -1, 0
+    )
+    light = np.stack([red, (green + other) / 2, blue], -1) @ frame.matrix.T
+    return core.linear_to_srgb(np.clip(light, 0, 1)).astype(np.float32)
+
+
+# %%
+smooth = averaged(normal)
+pairs = {r: (averaged(through_file(f, r)), raw_averaged(f, r)) for r, f in dark.items()}
+for ratio, images in pairs.items():
+    scores = " | ".join(f"{psnr(image, smooth):.2f}" for image in images)
+    lines.append(f"| 1/{ratio} | {scores} |")
+Markdown("\n".join(lines))
+
+# %%
+ratio = RATIOS[2]
+names = (f"file, 1/{ratio}", f"raw, 1/{ratio}")
+display.show_images({"photo": smooth} | dict(zip(names, pairs[ratio], strict=True)))
+
+# %% [markdown]
+# The file is too bright and has lost its colour. Half of the noise in the dark lies below black. A
+# file cuts it off, and what is left has a mean above 0: dark places become grey, those of the
+# channel with the highest white balance most of all. Raw keeps both sides. So nothing here cuts off
+# negative counts, and `RawFrame` says so.
+#
+# ## Try it: the exposure ratio
+#
+# Above, the mean over blocks of the two ways; below, the two at full resolution.
+
+
+# %%
+def both_ways(ratio, normal, camera, seed):
+    """Show file and raw, each averaged on top of itself."""
+    shot = camera.shoot(normal, ratio, seed)
+    full = np.hstack([through_file(shot, ratio), through_raw(shot, ratio)])
+    means = np.hstack([averaged(through_file(shot, ratio)), raw_averaged(shot, ratio)])
+    return np.vstack([np.kron(means, np.ones((24, 24, 1))), full])
+
+
+at_ratio = partial(both_ways, normal=normal, camera=camera, seed=seed)
+slider = {"ratio": (20, 300, 40, 100)}
+display.image_slider(at_ratio, **slider)
+
+# %%
+display.static(at_ratio, **slider)
+
+# %% [markdown]
+# ## Demosaicing is a transposed convolution
+#
+# Bilinear demosaicing gives each pixel that lacks a colour the mean of its neighbours that have it.
+# Seen the other way round, every count is *spread*: all of it to its own pixel, a half or a
+# quarter to its neighbours. That is a transposed convolution with a stride of 2, from four planes
+# to three colours. Its kernel is 4×4, so that the four planes may sit at four places.
+
+
+# %%
+def demosaicing_kernel():
+    """Return the kernel (4, 4, 3, 4) of bilinear demosaicing: rows, columns, colours, planes."""
+    sparse = np.outer([0.5, 1, 0.5], [0.5, 1, 0.5])  # red and blue: one pixel in four
+    dense = np.array([[0, 0.25, 0], [0.25, 1, 0.25], [0, 0.25, 0]])  # green: every other one
+    kernel = np.zeros((4, 4, 3, 4), np.float32)
+    for plane, (color, spread) in enumerate([(0, sparse), (1, dense), (1, dense), (2, sparse)]):
+        row, column = divmod(plane, 2)
+        kernel[row : row + 3, column : column + 3, color, plane] = spread
+    return kernel
+
+
+def demosaicing():
+    """Return the layer from planes (N, h, w, 4) to colours (N, 2h, 2w, 3); it is not trained."""
+    options = {"strides": 2, "padding": "same", "use_bias": False, "trainable": False}
+    kernel = keras.initializers.Constant(demosaicing_kernel().tolist())
+    return layers.Conv2DTranspose(3, 4, kernel_initializer=kernel, name="demosaic", **options)
+
+
+# %%
+planes = data.amplified(frame, 1)[None]
+light = np.asarray(demosaicing()(planes))[0]
+simple = data.camera_to_srgb(np.clip(core.linear_to_srgb(np.clip(light, 0, 1)), 0, 1), frame)
+print(f"ours {psnr(simple, normal):.1f} dB, LibRaw {psnr(developed, normal):.1f} dB")
+
+# %% [markdown]
+# ## The network
+#
+# Chen et al. pack the planes, multiply them by the exposure ratio and give them to a **U-Net**,
+# which returns the photo. On the way down, maps get smaller and see further; on the way up, each
+# level is joined to the one of its size. The last step is *depth to space*: twelve numbers per cell
+# become four pixels of three colours. A transposed convolution of 2×2 with stride 2 is just that,
+# with a matrix before it; see the first exercise.
+#
+# Three things are different here. The network learns a *change* of the simple development, so
+# that it begins with a photo. It sees the planes after the sRGB curve, which makes noise
+# alike in darks and lights; negative counts are mirrored (`EncodeLight`). And its photo is in the
+# **colours of the camera**, balanced but not yet sRGB: the matrix is written in the file, so there
+# is nothing to learn, and a network that has not learnt it serves any camera. Theirs has learnt one.
+
+
+# %%
+def two_convolutions(x, filters):
+    """Apply two 3x3 convolutions to (N, H, W, C)."""
+    for _ in range(2):
+        x = layers.Conv2D(filters, 3, padding="same")(x)
+        x = layers.LeakyReLU(negative_slope=0.2)(x)
+    return x
+
+
+def raw_unet(widths):
+    """Build the network: amplified planes (N, h, w, 4) to camera colours (N, 2h, 2w, 3)."""
+    raw = keras.Input((None, None, 4), name="raw")
+    x, skips = EncodeLight()(raw), []
+    for filters in widths[:-1]:
+        x = two_convolutions(x, filters)
+        skips.append(x)
+        x = layers.MaxPooling2D()(x)
+    x = two_convolutions(x, widths[-1])
+    for skip in skips[::-1]:
+        x = layers.Conv2DTranspose(skip.shape[-1], 2, strides=2)(x)
+        x = two_convolutions(layers.concatenate([x, skip]), skip.shape[-1])
+    change = layers.Conv2DTranspose(3, 2, strides=2, kernel_initializer="zeros")(x)
+    return keras.Model(raw, EncodeLight()(demosaicing()(raw)) + change, name="raw_unet")
+
+
+# %%
+core.set_seed(seed)
+network = raw_unet(widths)
+divisor = 2 ** len(widths)  # of the sides of a photo; of the planes it is half of that
+training.describe(network, divisor)
+untrained = np.asarray(network(planes))[0]
+print(f"untrained: {np.abs(untrained - core.linear_to_srgb(np.maximum(light, 0))).max():.1e}", end="")
+print(" from the simple development")
+
+# %% [markdown]
+# ## Training data without end
+#
+# A well-lit photo becomes a training example when a camera takes it again: another one each time,
+# with a ratio between 1 and 400, and other noise. Neither camera nor noise is ever the same twice.
+
+
+# %%
+def shoot_again(photo, rng):
+    """Return amplified planes of a photo taken with too little light, and its camera colours."""
+    camera = data.random_raw_camera(rng)
+    ratio = np.exp(rng.uniform(0, np.log(400)))
+    dim = rng.uniform(0.3, 1)  # of the light, so that dark scenes come up as well
+    photo = core.linear_to_srgb(dim * core.srgb_to_linear(photo))
+    shot = camera.shoot(photo, ratio, rng)
+    return data.amplified(shot, ratio), data.srgb_to_camera(photo, shot)
+
+
+class RawStream(data.PhotoStream):
+    """Batches (planes, photo) of crops that cameras take again."""
+
+    def batch(self, epoch, index):
+        """Return one batch, a function of seed, epoch and index alone."""
+        rng = np.random.default_rng([self.seed, epoch, index, 3])
+        taken = [shoot_again(photo, rng) for photo in super().batch(epoch, index)]
+        return tuple(np.stack(side) for side in zip(*taken, strict=True))
+
+
+# %% [markdown]
+# See-in-the-Dark has real pairs: a short exposure, and a long one of the same scene. The ratio
+# stands in the names of its files. `data.RawPairStream` reads them a few at a time, since all of
+# them are more than memory holds.
+
+
+# %%
+def is_sid(source):
+    """Tell whether a source is a folder of See-in-the-Dark."""
+    return (Path(source) / "short").is_dir()
+
+
+def streams_of(source, stages, steps, seed):
+    """Return a stream for each stage."""
+    if is_sid(source):
+        pairs = data.raw_pairs(source, "train")
+        return [data.RawPairStream(pairs, crop, batch, steps, seed) for _, crop, batch in stages]
+    photos = data.load(source, "train", seed, crop=max(crop for _, crop, _ in stages)).normal
+    return [RawStream(photos, crop, batch, seed, steps) for _, crop, batch in stages]
+
+
+streams = streams_of(source, stages, steps, seed)
+inputs, targets = streams[0][0]
+print(inputs.shape, targets.shape, f"counts from {inputs.min():.2f} to {inputs.max():.2f}")
+
+# %%
+simple = np.asarray(EncodeLight()(demosaicing()(inputs)))
+rows = {"amplified": np.clip(simple, 0, 1), "wanted": targets}
+for row, photos in rows.items():
+    display.show_images(list(photos[:4]), titles=[row] * len(photos[:4]), columns=4)
+
+# %% [markdown]
+# ## Training
+#
+# The paper's loss is the mean absolute difference. The Charbonnier loss is nearly that; a little
+# structural similarity keeps texture. Validation is on scenes that training does not know, with
+# the camera of above, whose exact numbers training never drew.
+
+
+# %%
+def val_examples(source, seed):
+    """Return (name, amplified planes, camera colours) of validation scenes."""
+    if is_sid(source):
+        pairs = data.raw_pairs(source, "val")[:8]
+        read = [(pair, *data.read_pair(pair)) for pair in pairs]
+        return [(p.name, data.amplified(f, p.ratio), core.to_float(t)) for p, f, t in read]
+    examples = []
+    for i, (name, _, photo) in enumerate(data.load(source, "val", seed)):
+        photo, ratio = even(core.to_float(photo)), RATIOS[i % len(RATIOS)]
+        shot = data.RawCamera().shoot(photo, ratio, [seed, i])
+        examples.append((name, data.amplified(shot, ratio), data.srgb_to_camera(photo, shot)))
+    return examples
+
+
+def even(photo):
+    """Leave out an odd last row or column, of which a mosaic has no whole cell."""
+    return photo[: len(photo) // 2 * 2, : photo.shape[1] // 2 * 2]
+
+
+# %%
+def restore(planes, model, divisor):
+    """Return camera colours in [0, 1] for amplified planes of any size."""
+    padded = core.pad_to_divisor(planes, divisor)
+    result = np.asarray(model.predict_on_batch(padded[None]))[0]
+    return result[: 2 * planes.shape[0], : 2 * planes.shape[1]]
+
+
+def restoration_loss(y_true, y_pred, ssim_weight):
+    """Return the Charbonnier loss plus the weighted structural similarity."""
+    return charbonnier_loss(y_true, y_pred) + ssim_weight * ssim_loss(y_true, y_pred)
+
+
+def train(network, run, streams, validate, path):
+    """Train in stages, one stream each; return the history."""
+    history, reached = {}, 0
+    for (epochs, *_), stream in zip(run.stages, streams, strict=True):
+        reached += epochs
+        history = training.fit(network, stream, reached, path, [validate], best="val_psnr")
+    return history
+
+
+# %%
+run = training.Run(
+    core.run_folder("10_raw", output_dir),
+    stages,
+    steps,
+    learning_rate,
+    warmup,
+    ema,
+    validate_every,
+    seed,
+)
+seen = partial(restore, model=training.clipped(network), divisor=divisor // 2)
+validate = training.ValidationPsnr(seen, val_examples(source, seed), validate_every)
+loss = partial(restoration_loss, ssim_weight=ssim_weight)
+network.compile(run.optimizer(), loss, **core.compile_options())
+
+# %%
+checkpoint = run.folder / "raw_unet_checkpoint.npz"
+started = time.time()
+history = train(network, run, streams, validate, checkpoint)
+print(f"{run.total_steps} steps in {time.time() - started:.0f} s; ", end="")
+print(f"best PSNR {max(history['val_psnr']):.2f} dB, in camera colours, the ratio being told")
+
+# %%
+display.loss_curves(history)
+
+# %% [markdown]
+# `RawEnhancer` does the rest: it reads the file, amplifies, cuts large frames into tiles, applies
+# the matrix and turns the photo upright.
+
+
+# %%
+def about(widths):
+    """Return the part of the card that does not depend on the training."""
+    divisor = 2 ** len(widths)
+    card = {"name": "raw_unet", "method": "U-Net on raw", "inputs": ["raw"]}
+    return {**card, "multiple": divisor, "halo": 8 * divisor}
+
+
+training.load_checkpoint(training.best_path(checkpoint), network)
+final = raw_unet(widths)
+final.set_weights(network.get_weights())
+facts = {"data": source, "widths": widths, "ratios": "1 to 400, log-uniform"}
+facts |= {"loss": f"Charbonnier + {ssim_weight} (1 - SSIM)"}
+licence = "See-in-the-Dark" if is_sid(source) else data.load(source, "train", seed).licence
+card = run.card(about(widths), licence, history, **facts)
+kept = load_enhancer(save_enhancer(training.clipped(final), run.folder / "raw_unet", card))
+
+# %%
+pictures = {}
+for ratio, shot in list(dark.items())[:3]:
+    pictures[f"LibRaw, 1/{ratio}"] = through_raw(shot, ratio)
+    pictures[f"network, 1/{ratio}"] = core.as_float(kept.enhance(shot, ratio=ratio))
+display.show_images(pictures, columns=2)
+
+# %% [markdown]
+# ## Evaluation
+#
+# On validation scenes, at four ratios. Who does not know the ratio guesses the brightness: `blind`,
+# and so do the two enhancers that get LibRaw's photo. So the table has three columns: PSNR,
+# PSNR once the mean is right, and structure.
+
+
+# %%
+def with_network(frame, ratio, kept):
+    """Develop with the network, the ratio being told; None leaves it to the network."""
+    return core.as_float(kept.enhance(frame, ratio=ratio))
+
+
+def with_libraw(frame, ratio):
+    """Develop with LibRaw, the ratio being told."""
+    return core.as_float(data.develop(frame, ratio))
+
+
+def with_enhancer(frame, ratio, enhance):
+    """Develop with LibRaw as it was exposed, and enhance the photo."""
+    return enhance(core.as_float(data.develop(frame)))
+
+
+methods = {
+    "raw_unet": partial(with_network, kept=kept),
+    "raw_unet, blind": lambda frame, ratio: with_network(frame, None, kept),
+    "LibRaw, ratio told": with_libraw,
+    "LibRaw + auto_gamma": partial(with_enhancer, enhance=enhancers.BASELINES["auto_gamma"]),
+}
+for name in ("zero_dce_pp", "mirnet"):
+    methods[f"LibRaw + {name}"] = partial(with_enhancer, enhance=load_enhancer(name).enhance)
+
+
+# %%
+METRICS = ("psnr", "psnr_gtmean", "ssim")
+
+
+def records_at(ratio, methods, pairs, source, seed):
+    """Return a record of each method for frames of one exposure ratio."""
+    shots = []
+    for i, (name, _, photo) in enumerate(pairs):
+        photo = even(core.to_float(photo))
+        shots.append((name, data.RawCamera().shoot(photo, ratio, [seed, i]), photo))
+    words = f"{source}, val, taken again as raw with 1/{ratio} of the light"
+    score = partial(evaluation.evaluate, metrics=METRICS, data=words, scenes=pairs.scenes)
+    return [
+        score(f"{name}, 1/{ratio}", partial(method, ratio=ratio), shots)
+        for name, method in methods.items()
+    ]
+
+
+def by_ratio(records, methods, metric):
+    """Print one metric: a row for each method, a column for each exposure."""
+    lines = ["| method | " + " | ".join(f"1/{ratio}" for ratio in RATIOS) + " |"]
+    lines.append("|---|" + "---:|" * len(RATIOS))
+    for name in methods:
+        found = [records[f"{name}, 1/{ratio}"]["summary"][metric]["mean"] for ratio in RATIOS]
+        digits = 3 if metric == "ssim" else 2
+        lines.append(f"| {name} | " + " | ".join(f"{value:.{digits}f}" for value in found) + " |")
+    return Markdown("\n".join(lines))
+
+
+# %%
+pairs = data.load("synthetic" if is_sid(source) else source, "val", seed)
+measured = [r for ratio in RATIOS for r in records_at(ratio, methods, pairs, source, seed)]
+evaluation.save_records("10_raw", measured, run.folder)
+records = {record["method"]: record for record in measured}
+by_ratio(records, methods, "psnr")
+
+# %%
+by_ratio(records, methods, "psnr_gtmean")
+
+# %%
+by_ratio(records, methods, "ssim")
+
+# %% [markdown]
+# ## What a long training gives
+#
+# The project ships `raw_unet`, trained with the profile `cpu` on LOL's well-lit photos and judged
+# on its validation scenes. First PSNR, then PSNR once the mean is right, then structure.
+
+# %%
+shipped = evaluation.load_records("raw")
+by_ratio(shipped, methods, "psnr")
+
+# %%
+by_ratio(shipped, methods, "psnr_gtmean")
+
+# %%
+by_ratio(shipped, methods, "ssim")
+
+
+# %%
+def wins(records, methods, metric, of="raw_unet"):
+    """Return the ratios at which a method is ahead of all that do not have its name."""
+    rivals = [name for name in methods if not name.startswith("raw_unet")]
+    mean = {name: record["summary"][metric]["mean"] for name, record in records.items()}
+    return [
+        ratio
+        for ratio in RATIOS
+        if all(mean[f"{of}, 1/{ratio}"] > mean[f"{name}, 1/{ratio}"] for name in rivals)
+    ]
+
+
+for name in ("raw_unet", "raw_unet, blind"):
+    for metric in METRICS:
+        ahead = wins(shipped, methods, metric, name)
+        print(f"{name} is ahead of all others in {metric} at {len(ahead)} of {len(RATIOS)} ratios")
+
+# %% [markdown]
+# On the example from above, which it has not seen either:
+
+# %%
+best = load_enhancer("raw_unet")
+pictures = {}
+for ratio, shot in dark.items():
+    pictures[f"LibRaw, 1/{ratio}"] = with_libraw(shot, ratio)
+    pictures[f"raw_unet, 1/{ratio}"] = with_network(shot, ratio, best)
+display.show_images(pictures, columns=2)
+
+# %% [markdown]
+# ## Any raw file
+#
+# Without a ratio, `RawEnhancer` chooses one: as high as a mean brightness of 0.45 needs, but no
+# higher than 1 % of white allows, and a curve that keeps white white does the rest. In a terminal:
+# `lle enhance photo.dng --method raw_unet`.
+
+# %%
+path = raw_file or data.write_dng(run.folder / "night.dng", dark[RATIOS[1]])
+mine = data.read_raw(path)
+pictures = {"as it was exposed": data.develop(mine), "raw_unet": best.enhance(mine)}
+display.show_images({name: core.as_float(photo) for name, photo in pictures.items()})
+
+# %% [markdown]
+# Sensors of Fuji's X-Trans kind repeat after 6×6 pixels, of which 20 are green. Chen et al. pack
+# them into nine planes of a third of the height and width. `read_raw` refuses them; they are
+# developed by LibRaw and enhanced as photos.
+#
+# ## Where it fails
+#
+# **Other noise.** Real sensors have hot pixels, banding that is no white noise, and purple glow at
+# a corner; the model has none. **The last photons.** At 1/300 middle gray is a few electrons:
+# the network paints what such places usually look like. **Lights.** What the sensor has clipped
+# stays clipped, and white balance turns it pink if one colour clips before the others.
+
+# %%
+hot = dark[RATIOS[1]].planes.copy()
+rng = np.random.default_rng(seed)
+hot[rng.random(hot.shape) < 1e-3] += 0.05
+broken = data.RawFrame(hot, camera.gains, np.array(camera.matrix))
+night = camera.shoot(normal, 1000, seed)
+pictures = {"hot pixels": with_network(broken, RATIOS[1], best)}
+pictures["1/1000"] = with_network(night, 1000, best)
+display.show_images(pictures)
+
+# %% [markdown]
+# ## Exercises
+#
+# **1.** Show that a transposed convolution of 2×2 with stride 2 is a matrix and depth to space.
+#
+# <details><summary>Solution</summary>Twelve numbers per cell are a product of its features with a
+# matrix of twelve columns. Reshaped to 2×2×3 and moved next to each other, they are the
+# pixels.</details>
+
+# %% tags=["solution"]
+layer = layers.Conv2DTranspose(3, 2, strides=2, use_bias=False)
+features = np.random.default_rng(0).random((1, 4, 5, 6), np.float32)
+wide = np.asarray(layer(features))
+matrix = np.asarray(layer.kernel).transpose(3, 0, 1, 2).reshape(6, 12)
+cells = (features @ matrix).reshape(4, 5, 2, 2, 3)
+print(f"{np.abs(cells.swapaxes(1, 2).reshape(8, 10, 3) - wide[0]).max():.1e}")
+
+# %% [markdown]
+# **2.** How much of the noise of a dark patch is cut off at black, and what does it do to the mean?
+#
+# <details><summary>Solution</summary>Of noise around 0, half. The mean of what is left is
+# $\sigma / \sqrt{2 \pi}$.</details>
+
+# %% tags=["solution"]
+noise = np.random.default_rng(0).normal(0, 1, 100_000)
+print(f"mean {noise.mean():.3f}, cut at 0 {np.maximum(noise, 0).mean():.3f}, ", end="")
+print(f"expected {1 / np.sqrt(2 * np.pi):.3f}")
+
+# %% [markdown]
+# **3.** The photo of a camera looks green without white balance. Which gains make a grey card grey?
+#
+# <details><summary>Solution</summary>The mean of green over that of each colour.</details>
+
+# %% tags=["solution"]
+card_frame = data.RawCamera().shoot(np.full((64, 64, 3), 0.5, np.float32), 1, seed)
+means = card_frame.planes.mean((0, 1))[[0, 1, 3]]
+print([round(float(means[1] / mean), 2) for mean in means], [round(g, 2) for g in camera.gains])
+
+# %% [markdown]
+# ## What was learnt
+#
+# - A raw frame is a mosaic of counts in linear light, with noise on both sides of black.
+# - Rounding to 8 bits hides under the noise of single pixels; cutting at black does not average out.
+# - Demosaicing and depth to space are transposed convolutions.
+# - A network that leaves colour to the file's matrix serves more than one camera.
+#
+# Next, `11_exposures` takes several shots of one scene.
+
+# %%
+print(core.versions())
