@@ -67,7 +67,7 @@ from IPython.display import Markdown
 from keras import layers
 
 from lle_utils import core, data, display, enhancers, evaluation, training
-from lle_utils.enhancers import RawEnhancer, load_enhancer, save_enhancer
+from lle_utils.enhancers import load_enhancer, save_enhancer
 from lle_utils.metrics import psnr
 from lle_utils.nn import EncodeLight, charbonnier_loss, ssim_loss
 
@@ -107,7 +107,7 @@ start("10_raw", globals())
 
 # %%
 core.set_seed(seed, deterministic)  # determinism has to be asked for before anything is computed
-sample = data.synthetic_pairs(1, (240, 360), seed + 1, data.VAL_SCENES)
+sample = data.synthetic_pairs(1, (256, 384), seed + 1, data.VAL_SCENES)
 normal = core.to_float(sample.normal[0])
 camera = data.RawCamera()
 frame = camera.shoot(normal, ratio=1, seed=seed)
@@ -145,7 +145,7 @@ print(f"developed, {psnr(developed, normal):.1f} dB from the photo: what guessin
 # %% [markdown]
 # ## Four kinds of noise
 #
-# Photons arrive by chance: a pixel that expects $n$ counts $n \pm \sqrt n$ (**shot noise**).
+# Photons arrive by chance: a pixel that expects $n$ counts $n \pm \sqrt{n}$ (**shot noise**).
 # Reading it adds a few electrons (**read noise**), each row of the sensor its own
 # (**row noise**, which shows as stripes), and the result is a whole number (**quantization**).
 # An exposure ratio of 100 means a hundredth of the light.
@@ -303,7 +303,7 @@ print(f"ours {psnr(simple, normal):.1f} dB, LibRaw {psnr(developed, normal):.1f}
 # that it begins with a photo. It sees the planes after the sRGB curve, which makes noise
 # alike in darks and lights; negative counts are mirrored (`EncodeLight`). And its photo is in the
 # **colours of the camera**, balanced but not yet sRGB: the matrix is written in the file, so there
-# is nothing to learn, and a network that has not learnt it serves any camera. Theirs has learnt one.
+# is nothing to learn, and a network that has not learnt it serves any camera. Theirs learnt one.
 
 
 # %%
@@ -337,8 +337,8 @@ network = raw_unet(widths)
 divisor = 2 ** len(widths)  # of the sides of a photo; of the planes it is half of that
 training.describe(network, divisor)
 untrained = np.asarray(network(planes))[0]
-print(f"untrained: {np.abs(untrained - core.linear_to_srgb(np.maximum(light, 0))).max():.1e}", end="")
-print(" from the simple development")
+encoded = np.asarray(EncodeLight()(light))
+print(f"untrained: {np.abs(untrained - encoded).max():.1e} from the simple development")
 
 # %% [markdown]
 # ## Training data without end
@@ -702,7 +702,7 @@ print([round(float(means[1] / mean), 2) for mean in means], [round(g, 2) for g i
 # ## What was learnt
 #
 # - A raw frame is a mosaic of counts in linear light, with noise on both sides of black.
-# - Rounding to 8 bits hides under the noise of single pixels; cutting at black does not average out.
+# - Rounding to 8 bits hides under the noise of single pixels; a cut at black does not average out.
 # - Demosaicing and depth to space are transposed convolutions.
 # - A network that leaves colour to the file's matrix serves more than one camera.
 #

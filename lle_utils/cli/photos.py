@@ -31,23 +31,27 @@ def add_photo_commands(commands) -> None:
 def _enhance(options) -> int:
     from tqdm import tqdm
 
+    from lle_utils.core.photo_formats import RAW_SUFFIXES, READABLE
     from lle_utils.enhancers.batch import Outcome, enhance_photos, pending, plan
+    from lle_utils.enhancers.classical import BASELINES
     from lle_utils.enhancers.enhancer import check_level
-    from lle_utils.enhancers.factory import load_method
+    from lle_utils.enhancers.storage import is_raw
     from lle_utils.enhancers.tiling import parse_memory
 
-    level = check_level(options.level)
+    check_level(options.level)
     memory = parse_memory(options.memory)
     if wrong := _wrong_option(options):
         return complain(wrong)
-    targets = plan(options.photos, options.output, options.format and f".{options.format}")
+    raw = options.method not in BASELINES and is_raw(options.method)
+    suffix = options.format and f".{options.format}"
+    targets = plan(options.photos, options.output, suffix, RAW_SUFFIXES if raw else READABLE)
     wanted = targets if options.overwrite else pending(targets)
     outcome = Outcome()
     if wanted:
-        method = load_method(options.method, options.runtime, len(wanted))
+        load = _load_developer if raw else _load_method
         outcome = enhance_photos(
             wanted,
-            lambda photo, memory: method(photo, level, memory),
+            **load(options, memory, len(wanted)),
             memory=memory,
             quality=options.quality,
             workers=options.workers,
@@ -59,6 +63,25 @@ def _enhance(options) -> int:
     if outcome.written and (warning := _caution(options.method)):
         print(warning)
     return int(bool(outcome.failed))
+
+
+def _load_method(options, memory: int, photos: int) -> dict:
+    """Return how photos are enhanced."""
+    from lle_utils.enhancers.factory import load_method
+
+    method = load_method(options.method, options.runtime, photos)
+    return {"enhance": lambda photo, memory: method(photo, options.level, memory)}
+
+
+def _load_developer(options, memory: int, photos: int) -> dict:
+    """Return how camera raw is developed, which leaves nothing to enhance."""
+    from lle_utils.enhancers.enhancer import EnhancerError
+    from lle_utils.enhancers.factory import load_developer
+
+    if options.runtime not in ("auto", "keras"):
+        raise EnhancerError(f"{options.method} runs in Keras alone, not in {options.runtime}.")
+    read = load_developer(options.method, options.level, memory)
+    return {"enhance": lambda photo, memory: photo, "read": read}
 
 
 def _wrong_option(options) -> str | None:

@@ -5,7 +5,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "backend": ["compile_options", "dtype_policy", "set_seed"],
+        "backend": ["CardMemory", "card_memory", "compile_options", "dtype_policy", "set_seed"],
         "environment": [
             "available_memory",
             "machine",

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import keras
+
+
+class CardMemory(NamedTuple):
+    """Memory of a graphics card, in bytes.
+
+    Attributes:
+        peak: The most that was in use, since `card_memory` was asked to forget it.
+        limit: What this process may use.
+    """
+
+    peak: int
+    limit: int
 
 
 def set_seed(seed: int, deterministic: bool = False) -> None:
@@ -60,3 +73,35 @@ def dtype_policy(name: str) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def card_memory(forget_peak: bool = False) -> CardMemory | None:
+    """Return the memory of the first graphics card, or None where there is none.
+
+    Args:
+        forget_peak: Count the peak anew from now on; JAX cannot, and its peak is that of the
+            process.
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return _as_card(jax.local_devices()[0])
+    if keras.backend.backend() != "tensorflow":
+        return None
+    import tensorflow as tf
+
+    if not tf.config.list_physical_devices("GPU"):
+        return None
+    from tensorflow.python.client import device_lib  # nothing public tells the limit
+
+    if forget_peak:
+        tf.config.experimental.reset_memory_stats("GPU:0")
+    peak = tf.config.experimental.get_memory_info("GPU:0")["peak"]
+    devices = device_lib.list_local_devices()
+    return CardMemory(peak, max(d.memory_limit for d in devices if d.device_type == "GPU"))
+
+
+def _as_card(device) -> CardMemory | None:
+    """Read what a device of JAX says of its memory."""
+    told = device.memory_stats() if device.platform == "gpu" else None
+    return told and CardMemory(told["peak_bytes_in_use"], told["bytes_limit"])

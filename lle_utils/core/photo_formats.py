@@ -66,14 +66,14 @@ def read_photo(path: str | os.PathLike) -> Photo:
         raise FileNotFoundError(f"{path}: no such image file.")
     content = path.read_bytes()
     if path.suffix.lower() in RAW_SUFFIXES:
-        return Photo(_develop(content, path), _exif_of(content))
+        return Photo(_develop(content, path), kept_exif(content))
     if content.startswith(PNG_SIGNATURE) and content[24:25] == b"\x10":
         pixels, orientation, icc = _deep_png(content, path)
     elif content[:4] in (b"II*\0", b"MM\0*") and _tiff_is_deep(content):
         pixels, orientation, icc = _deep_tiff(content, path)
     else:
-        return Photo(decode_uint8(content, str(path)), _exif_of(content), _icc_of(content))
-    return Photo(_on_white(_upright(pixels, orientation)), _exif_of(content), icc)
+        return Photo(decode_uint8(content, str(path)), kept_exif(content), _icc_of(content))
+    return Photo(_on_white(_upright(pixels, orientation)), kept_exif(content), icc)
 
 
 def write_photo(path: str | os.PathLike, photo: Photo, quality: int = 95) -> Path:
@@ -145,7 +145,7 @@ def _develop(content: bytes, path: Path) -> np.ndarray:
         raise ImageError(f"{path} is no readable camera raw file: {error}.") from error
 
 
-def _exif_of(content: bytes) -> bytes:
+def kept_exif(content: bytes) -> bytes:
     """Return the EXIF that outlives enhancement, or nothing if there is none or it is broken."""
     try:
         with Image.open(BytesIO(content)) as picture:

@@ -14,7 +14,7 @@ import numpy as np
 from lle_utils.core.errors import is_expected
 from lle_utils.core.images import ImageError
 from lle_utils.core.paths import remove_partial
-from lle_utils.core.photo_formats import RAW_SUFFIXES, READABLE, read_photo, write_photo
+from lle_utils.core.photo_formats import RAW_SUFFIXES, READABLE, Photo, read_photo, write_photo
 from lle_utils.data.pairs import list_photos
 from lle_utils.enhancers.tiling import MEMORY_LIMIT, UNTILED_PIXELS
 
@@ -39,6 +39,7 @@ def plan(
     photos: Sequence[str | os.PathLike],
     folder: str | os.PathLike | None = None,
     suffix: str | None = None,
+    kinds: Sequence[str] = READABLE,
 ) -> dict[Path, Path]:
     """Map each file to write to the photo it comes from.
 
@@ -47,6 +48,7 @@ def plan(
         folder: Where to write; beside each photo when None.
         suffix: Of all files to write, such as ``.jpg``; when None that of the photo, and
             ``.tif`` for camera raw.
+        kinds: Suffixes of what is taken from folders and patterns.
 
     Returns:
         Targets, ``<name>_enhanced``, to photos. What an earlier run wrote into one of the
@@ -56,7 +58,7 @@ def plan(
         ImageError: If two photos would share a target, or a target is one of the photos.
         FileNotFoundError: If a folder or pattern has no photo.
     """
-    found = [photo for given in photos for photo in _expand(Path(given))]
+    found = [photo for given in photos for photo in _expand(Path(given), kinds)]
     given = {Path(os.path.abspath(photo)) for photo in found}
     targets: dict[Path, Path] = {}
     for photo in found:
@@ -73,20 +75,20 @@ def plan(
     return targets
 
 
-def _expand(given: Path) -> list[Path]:
+def _expand(given: Path, kinds: Sequence[str]) -> list[Path]:
     if given.is_dir():
-        photos = [p for p in list_photos(given, READABLE) if not p.stem.endswith(ENHANCED_MARK)]
+        photos = [p for p in list_photos(given, kinds) if not p.stem.endswith(ENHANCED_MARK)]
         where = f"{given} holds no photo"
     elif not given.exists() and glob.has_magic(str(given)):
         photos = [Path(name) for name in sorted(glob.glob(str(given), recursive=True))]
         photos = [
-            p for p in photos if p.suffix.lower() in READABLE and not p.stem.endswith(ENHANCED_MARK)
+            p for p in photos if p.suffix.lower() in kinds and not p.stem.endswith(ENHANCED_MARK)
         ]
         where = f"No photo matches {given}"
     else:
         return [given]
     if not photos:
-        raise FileNotFoundError(f"{where} of a known kind ({', '.join(READABLE)}).")
+        raise FileNotFoundError(f"{where} of a known kind ({', '.join(kinds)}).")
     return photos
 
 
@@ -110,6 +112,7 @@ def enhance_photos(
     quality: int = 95,
     workers: int | None = None,
     show: Callable[[Iterable], Iterable] = iter,
+    read: Callable[[Path], Photo] = read_photo,
 ) -> Outcome:
     """Enhance photo files, several at once, with their EXIF and ICC profiles.
 
@@ -124,6 +127,7 @@ def enhance_photos(
         quality: Of JPEG, WebP and HEIC files, 1 to 100.
         workers: Photos in work at once; one more than there are processor cores when None.
         show: Wraps the photos as they are finished, such as tqdm.
+        read: Reads a photo file.
 
     Returns:
         What was written and what failed.
@@ -133,7 +137,7 @@ def enhance_photos(
         remove_partial(folder)
 
     def work(target: Path, photo: Path) -> None:
-        source = read_photo(photo)
+        source = read(photo)
         free = memory - _held_by_others(source.pixels, workers)
         enhanced = enhance(source.pixels, memory=free)
         write_photo(target, replace(source, pixels=enhanced), quality)

@@ -7,17 +7,20 @@ import threading
 from collections.abc import Callable
 from contextlib import nullcontext
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 
 from lle_utils.core.exposure import reach
 from lle_utils.core.images import as_float, convert_like
+from lle_utils.core.photo_formats import Photo, kept_exif
+from lle_utils.data.raw import read_raw
 from lle_utils.enhancers.brightness import default_level
 from lle_utils.enhancers.classical import BASELINES
-from lle_utils.enhancers.enhancer import check_level
+from lle_utils.enhancers.enhancer import EnhancerError, check_level
 from lle_utils.enhancers.openvino import converted_path, load_openvino
 from lle_utils.enhancers.runtimes import quickest_runtimes
-from lle_utils.enhancers.storage import load_enhancer
+from lle_utils.enhancers.storage import is_raw, load_enhancer
 from lle_utils.enhancers.tiling import MEMORY_LIMIT, UNTILED_PIXELS
 
 PHOTOS_WORTH_CONVERTING = 20  # for fewer, converting a network first does not pay
@@ -98,6 +101,10 @@ def load_method(name: str | os.PathLike, runtime: str = "auto", photos: int = 1)
             return convert_like(result, photo.dtype)
 
         return Method(run, UNTILED_PIXELS)
+    if is_raw(name):
+        raise EnhancerError(
+            f"{name} develops camera raw, not photos: lle enhance photo.dng --method {name}."
+        )
     if runtime == "auto":
         runtime = _preferred(name, photos)
     if runtime == "keras":
@@ -109,6 +116,34 @@ def load_method(name: str | os.PathLike, runtime: str = "auto", photos: int = 1)
         return enhancer.enhance(photo, level, memory=memory)
 
     return Method(enhance, 0, default_level if enhancer.has_gain else None)
+
+
+def load_developer(
+    name: str | os.PathLike, level: float | None = None, memory: int = MEMORY_LIMIT
+) -> Callable[[Path], Photo]:
+    """Load an enhancer that develops camera raw.
+
+    Args:
+        name: A shipped enhancer, or the folder of one, see `is_raw`.
+        level: Mean brightness that photos shall have, in (0, 1); None leaves it to the enhancer.
+        memory: Bytes that the process may hold.
+
+    Returns:
+        A function from the path of a raw file to the photo, with what is kept of its EXIF. Several
+        threads may call it; the network serves one after the other.
+
+    Raises:
+        FileNotFoundError, EnhancerError: As `load_enhancer`.
+    """
+    enhancer, level, lock = load_enhancer(name), check_level(level), threading.Lock()
+
+    def develop(path: Path) -> Photo:
+        frame = read_raw(path)
+        with lock:
+            pixels = enhancer.enhance(frame, level, memory=memory)
+        return Photo(pixels, kept_exif(path.read_bytes()))
+
+    return develop
 
 
 def _preferred(name: str | os.PathLike, photos: int) -> str:

@@ -40,6 +40,15 @@ def takes_raw(card: Mapping) -> bool:
     return "raw" in card["inputs"]
 
 
+def is_raw(name: str | os.PathLike) -> bool:
+    """Tell whether a name or folder is of an enhancer that develops camera raw.
+
+    Raises:
+        FileNotFoundError, EnhancerError: As `load_enhancer`.
+    """
+    return takes_raw(load_card(_enhancer_folder(name)))
+
+
 def load_enhancer(name: str | os.PathLike) -> Enhancer | RawEnhancer:
     """Load a shipped enhancer by name, or any enhancer by the path of its folder.
 

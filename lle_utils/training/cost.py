@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from lle_utils.core.backend import compile_options
+from lle_utils.core.backend import card_memory, compile_options
 from lle_utils.core.environment import available_memory, resident_memory, watch_memory
 from lle_utils.data.batches import PairStream
 from lle_utils.training import checkpoints
@@ -30,14 +30,15 @@ def estimate_training(model: keras.Model, crop: int, batch_size: int, steps: int
         steps: Steps planned.
 
     Returns:
-        ``seconds_per_step``, ``minutes`` and ``gigabytes`` (main memory of the process at its
-        peak; the memory of a GPU is not looked at).
+        ``seconds_per_step``, ``minutes`` and ``gigabytes``: the peak of the memory that the
+        network is computed in, that of a graphics card where there is one, else of the process.
 
     Raises:
-        MemoryError: If the batch needs more main memory than is available; nothing larger
-            than two crops has been computed then.
+        MemoryError: If the batch needs more of it than there is; nothing larger than two crops
+            has been computed then.
     """
-    available = resident_memory() + available_memory()
+    card = card_memory()
+    available = card.limit if card else resident_memory() + available_memory()
     _trial(model, crop, 1)  # pays for what is needed once
     one, two = (_trial(model, crop, n)[1] for n in (1, 2))
     batch_alone = 2 * 3 * 4 * crop**2  # both sides of a pair in 32 bits
@@ -67,13 +68,15 @@ def _trial(model: keras.Model, crop: int, batch_size: int, steps: int = 1) -> tu
     variables = checkpoints.checkpoint_variables(model)
     before = [np.asarray(variable).copy() for variable in variables]
     try:
+        card_memory(forget_peak=True)
         with watch_memory() as seen:
             gaps = step_seconds(model, crop, batch_size, steps)
+        card = card_memory()
     finally:
         for variable, value in zip(variables, before, strict=True):
             variable.assign(value)
         model.reset_metrics()
-    return float(np.median(gaps)) if gaps else float("nan"), max(seen)
+    return float(np.median(gaps)) if gaps else float("nan"), card.peak if card else max(seen)
 
 
 def step_seconds(model: keras.Model, crop: int, batch_size: int, steps: int) -> list[float]:

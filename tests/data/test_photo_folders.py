@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
-from lle_utils.core.images import ImageError, read_uint8, save_image
+from lle_utils.core.images import ImageError, read_uint8, save_image, to_float
 from lle_utils.data.pairs import PairError, join_pair, read_side
 from lle_utils.data.photo_folders import SourceError, collect
+from lle_utils.data.raw import write_dng
+from lle_utils.data.raw_camera import RawCamera
+from lle_utils.data.synthetic import sample_scenes
 
 
 def test_pairs(tmp_path, write_pairs):
@@ -98,9 +101,37 @@ def test_an_empty_side(tmp_path, side):
         collect(tmp_path)
 
 
-def test_raw_files_are_not_packed(tmp_path):
+def test_raw_files_are_developed(tmp_path):
+    for module in ("rawpy", "tifffile"):
+        pytest.importorskip(module, reason=f"camera raw needs {module}")
+    cat = to_float(sample_scenes()["chelsea"])
+    for left in (0, 100, 200):
+        write_dng(tmp_path / f"{left}.dng", RawCamera().shoot(cat[:80, left : left + 120]))
+    found = collect(tmp_path)
+    assert found.kind.startswith("well-lit photos")
+    low, normal = (read_side(side) for side in found.pairs[0][1:])
+    assert low.shape == normal.shape == (80, 120, 3)
+    assert low.mean() < normal.mean()
+
+
+def test_dark_raw_files_are_dark_photos(tmp_path):
+    for module in ("rawpy", "tifffile"):
+        pytest.importorskip(module, reason=f"camera raw needs {module}")
+    for name, photo in sample_scenes().items():
+        write_dng(tmp_path / f"{name}.dng", RawCamera().shoot(to_float(photo)[:80, :120], 50))
+    assert collect(tmp_path).kind == "dark photos"
+
+
+def test_raw_files_beside_photos_are_two_kinds(tmp_path, write_noise):
+    write_noise(tmp_path, [120])
     (tmp_path / "a.dng").write_bytes(b"raw")
-    with pytest.raises(SourceError, match="camera raw files"):
+    with pytest.raises(SourceError, match="holds photos and camera raw files"):
+        collect(tmp_path)
+
+
+def test_raw_files_that_cannot_be_read(tmp_path):
+    (tmp_path / "a.dng").write_bytes(b"raw")
+    with pytest.raises(ImageError, match=r"a\.dng is no readable camera raw"):
         collect(tmp_path)
 
 

@@ -11,7 +11,11 @@ import pytest
 from PIL import Image
 
 from lle_utils.cli import main
+from lle_utils.core.images import to_float, to_uint8
+from lle_utils.core.photo_formats import read_photo
 from lle_utils.data import synthetic
+from lle_utils.data.raw import write_dng
+from lle_utils.data.raw_camera import RawCamera
 from lle_utils.enhancers import batch
 from lle_utils.enhancers.factory import load_method
 from lle_utils.enhancers.runtimes import RUNTIMES, quickest
@@ -235,3 +239,37 @@ def test_the_quickest_runtime_that_keeps_results_is_preferred():
     assert quickest(case) == "openvino"
     case["seconds"] |= {"openvino": None, "openvino-fast": None}  # not installed
     assert quickest(case) == "keras"
+
+
+@pytest.fixture
+def raw_folder(tmp_path):
+    """A folder of two raw frames of 80x120 and a photo."""
+    for module in ("rawpy", "tifffile"):
+        pytest.importorskip(module, reason=f"camera raw needs {module}")
+    scene = to_float(synthetic.sample_scenes()["chelsea"])[:80, :120]
+    save(tmp_path / "night" / "c.png", to_uint8(scene) // 9)
+    for name, ratio in (("a", 20), ("b", 100)):
+        write_dng(tmp_path / "night" / f"{name}.dng", RawCamera().shoot(scene, ratio, 1))
+    return tmp_path / "night"
+
+
+def test_raw_files_of_a_folder_are_developed_by_a_raw_enhancer(raw_folder, tmp_path, capsys):
+    words = ["enhance", str(raw_folder), "-o", str(tmp_path / "lit"), "--method", "raw_unet"]
+    assert main.main([*words, "--level", "0.5"]) == 0
+    assert "2 enhanced" in capsys.readouterr().out
+    assert names(tmp_path / "lit") == ["a_enhanced.tif", "b_enhanced.tif"]
+    result = read_photo(tmp_path / "lit" / "a_enhanced.tif").pixels
+    assert result.dtype == np.uint16
+    assert result.shape == (80, 120, 3)
+    assert result.mean() / 65535 == pytest.approx(0.5, abs=0.02)
+    assert main.main(words) == 0
+    assert "2 done before" in capsys.readouterr().out
+
+
+def test_a_photo_for_a_raw_enhancer(raw_folder, tmp_path, capsys):
+    photo = str(raw_folder / "c.png")
+    assert main.main(["enhance", photo, "-o", str(tmp_path), "--method", "raw_unet"]) == 1
+    assert "c.png is no camera raw file; expected .arw" in capsys.readouterr().err
+    words = ["enhance", str(raw_folder), "--method", "raw_unet", "--runtime", "openvino"]
+    assert main.main(words) == 1
+    assert "raw_unet runs in Keras alone, not in openvino" in capsys.readouterr().err

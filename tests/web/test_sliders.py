@@ -39,6 +39,7 @@ def address(request, tmp_path) -> Iterator[str]:
         "05_pix2pix",
         "06_resnet_gan",
         "09_deploy",
+        "10_raw",
         "11_exposures",
         "12_lumen",
     ],
