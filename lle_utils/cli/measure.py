@@ -100,12 +100,16 @@ def _evaluate(options) -> int | None:
     if options.source:
         records = {}  # each source is another table
     for name in options.method or [*BASELINES, *list_enhancers()]:
+        data = judged_on.data
+        if name not in BASELINES and _was_trained_on(options, name):
+            print(f"{name} was trained on some of these photos; --split test takes others.")
+            data += "; the method was trained on some of them"
         records[name] = evaluate(
             name,
             load_method(name, "keras"),
             tqdm(judged_on.pairs, desc=name, unit="photo"),
             metrics,
-            data=judged_on.data,
+            data=data,
             scenes=judged_on.scenes,
             level_told=options.level_told,
         )
@@ -124,10 +128,24 @@ def _judged_on(options) -> tuple:
 
     told = "_told" if options.level_told else ""
     if options.source:
-        return source_set(options.source, options.split), f"source{told}", run_folder("evaluate")
+        record = (
+            f"{'+'.join(Path(part).name for part in options.source.split('+'))}_{options.split}"
+        )
+        return source_set(options.source, options.split), record + told, run_folder("evaluate")
     if options.photos:
         return photo_set(options.photos), Path(options.photos).name, run_folder("evaluate")
     return load_evaluation_set(options.data), options.data + told, None
+
+
+def _was_trained_on(options, name: str) -> bool:
+    """Tell whether the photos of ``--source`` hold some that an enhancer was trained on."""
+    from lle_utils.data.sources import have_common_part
+    from lle_utils.enhancers.storage import load_enhancer_card
+
+    if not options.source or options.split not in ("train", "all"):
+        return False
+    trained = load_enhancer_card(name)["training"].get("data", "")
+    return bool(trained) and have_common_part(trained, options.source)
 
 
 def _unfit(metrics: Sequence[str], has_reference: bool, level_told: bool) -> str | None:

@@ -61,7 +61,14 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "write_scenes",
         ],
         "sid": ["RawPair", "raw_pairs", "read_pair"],
-        "sources": ["PairSet", "absolute", "known_sources", "load", "origin_of"],
+        "sources": [
+            "PairSet",
+            "absolute",
+            "have_common_part",
+            "known_sources",
+            "load",
+            "origin_of",
+        ],
         "splits": ["LeakError", "check_no_leak", "split_by_scene"],
         "synthetic": [
             "TRAIN_SCENES",

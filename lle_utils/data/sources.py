@@ -164,6 +164,17 @@ def absolute(source: str) -> str:
     )
 
 
+def have_common_part(one: str, other: str) -> bool:
+    """Tell whether two sources name the same photos, if only among others."""
+    return bool(_resolved(one) & _resolved(other))
+
+
+def _resolved(source: str) -> set[str]:
+    """Return the parts of a source, those that are paths as absolute ones."""
+    parts = _parts(source)
+    return {adapters.SHORT_NAMES.get(part, absolute(part)) for part in parts}
+
+
 def _splits_of(source: str, seed: int) -> dict[str, PairSet]:
     """Return the photos of one source by split."""
     if source == SYNTHETIC:

@@ -46,7 +46,16 @@ def is_raw(name: str | os.PathLike) -> bool:
     Raises:
         FileNotFoundError, EnhancerError: As `load_enhancer`.
     """
-    return takes_raw(load_card(_enhancer_folder(name)))
+    return takes_raw(load_enhancer_card(name))
+
+
+def load_enhancer_card(name: str | os.PathLike) -> dict:
+    """Load the card of a shipped enhancer by name, or of any by its folder.
+
+    Raises:
+        FileNotFoundError, EnhancerError: As `load_enhancer`.
+    """
+    return load_card(_enhancer_folder(name))
 
 
 def load_enhancer(name: str | os.PathLike) -> Enhancer | RawEnhancer:

@@ -1,6 +1,7 @@
 """From a folder of photos to a pack, and to a training, in a terminal."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -84,8 +85,24 @@ def test_any_pairs_are_scored(mine, tmp_path, monkeypatch, capsys):
     assert main.main(words) == 0
     assert "mypairs, all: 6 pairs" in capsys.readouterr().out
     assert main.main([*words, "--split", "val"]) == 0
-    record = json.loads((tmp_path / "runs" / "evaluate" / "source.json").read_text())
+    record = json.loads((tmp_path / "runs" / "evaluate" / "mypairs_val.json").read_text())
     assert record["methods"]["input"]["images"] == load("mypairs", "val").names
+
+
+def test_who_was_trained_on_the_photos_is_told(mine, tmp_path, monkeypatch, capsys):
+    own = tmp_path / "trained"
+    shutil.copytree(paths.data_dir() / "pretrained" / "lumen_tiny", own)
+    monkeypatch.setattr(paths, "project_root", lambda: tmp_path)
+    card = json.loads((own / "card.json").read_text())
+    card["training"]["data"] = f"lol+{mine}"
+    (own / "card.json").write_text(json.dumps(card))
+    words = ["evaluate", "--source", "mypairs", "--method", str(own), "--metrics", "psnr"]
+    assert main.main(words) == 0
+    assert "was trained on some of these photos; --split test" in capsys.readouterr().out
+    record = json.loads((tmp_path / "runs" / "evaluate" / "mypairs_all.json").read_text())
+    assert "the method was trained on some of them" in record["methods"][str(own)]["data"]
+    assert main.main([*words, "--split", "test"]) == 0
+    assert "was trained" not in capsys.readouterr().out
 
 
 def test_a_training_is_refused_before_anything_starts(mine, capsys):
