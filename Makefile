@@ -23,7 +23,7 @@ ifneq ($(wildcard ../shared/data/.),)
 export LLE_DATA_DIR ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help setup reproduce test lint house bench sync lock clean
+.PHONY: help setup reproduce test colab lint house bench sync lock clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -55,6 +55,10 @@ OTHER_TESTS := $(filter-out $(SLOW_TESTS) %.py %__pycache__,$(wildcard tests/*))
 test: lint  ## Check style and notebooks, then run all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
 	  $(SLOW_TESTS) $(OTHER_TESTS)
+
+VERSIONS ?= oldest newest
+colab: $(STAMP)  ## Run all notebooks in Colab's oldest and newest versions, from a clone
+	for versions in $(VERSIONS); do $(BIN)/python tests/colab/check.py $$versions || exit 1; done
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
