@@ -611,6 +611,23 @@ card = run.card(CARD, train_pairs.licence, history, **facts)
 trained = load_enhancer(save_enhancer(network, run.folder / "shed_light", card))
 
 # %% [markdown]
+# ## What came of it
+#
+# The example by two curves that know nothing of networks, by what was just trained, and by what the
+# project ships. The sentence below is computed from the scores. The decoder has to build the
+# photo anew from what the encoder keeps, so detail comes late.
+
+# %%
+learnt = {"trained here": trained.enhance(low)}
+learnt["shipped"] = load_enhancer("shed_light").enhance(low)
+plain = {name: enhancers.BASELINES[name](low) for name in ("gamma", "auto_gamma")}
+pictures, sentence = evaluation.outcome(low, normal, plain, learnt)
+display.show_images(pictures, columns=3)
+
+# %%
+print(f"After {run.total_steps} steps here: {sentence}")
+
+# %% [markdown]
 # ## One photo, many strengths
 #
 # The photo is encoded once. Strength 0 is the photo itself, 1 the brightness of the training

@@ -751,8 +751,7 @@ lines += [f"| input | {np.mean(unprocessed):.2f} | |"]
 for name, method in list(methods.items())[1:]:
     shares = list(map(found_again, map(method, dark), sought))
     more = np.subtract(shares, unprocessed)
-    interval = "{:+.2f}, {:+.2f}".format(*evaluation.bootstrap_interval(more, owners))
-    lines.append(f"| {name} | {np.mean(shares):.2f} | {np.mean(more):+.2f} [{interval}] |")
+    lines.append(f"| {name} | {np.mean(shares):.2f} | {evaluation.change_text(more, owners)} |")
 keypoint_table = "\n".join(lines)
 Markdown(keypoint_table)
 

@@ -9,6 +9,7 @@ import numpy as np
 from lle_utils.evaluation.records import RecordError
 
 BOOTSTRAP_RESAMPLES = 10_000
+FEWEST_SCENES = 8  # below it, percentiles of resampled means say little: of two, they are the two
 
 
 def bootstrap_interval(
@@ -53,6 +54,14 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
+def interval_if_enough(
+    values: Sequence[float], scenes: Sequence | None = None, seed: int = 0
+) -> tuple[float, float] | None:
+    """Return `bootstrap_interval`, or None where there are fewer than `FEWEST_SCENES`."""
+    count = len(values) if scenes is None else len(set(scenes))
+    return bootstrap_interval(values, scenes, seed) if count >= FEWEST_SCENES else None
+
+
 def paired_difference(
     first: Mapping, second: Mapping, metric: str = "psnr", seed: int = 0
 ) -> dict[str, float]:
@@ -68,7 +77,7 @@ def paired_difference(
 
     Returns:
         ``mean`` of first minus second, ``low``, ``high`` of its 95 % bootstrap interval
-        (over scenes when the first record knows them), ``images``.
+        (over scenes when the first record knows them; None below `FEWEST_SCENES`), ``images``.
 
     Raises:
         RecordError: If a record lacks the metric, or they share fewer than two images.
@@ -88,5 +97,5 @@ def paired_difference(
             f"{first['method']} and {second['method']} share fewer than two independent images."
         )
     differences, scenes = zip(*rows, strict=True)
-    low, high = bootstrap_interval(differences, scenes, seed)
+    low, high = interval_if_enough(differences, scenes, seed) or (None, None)
     return {"mean": float(np.mean(differences)), "low": low, "high": high, "images": len(rows)}

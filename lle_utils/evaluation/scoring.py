@@ -12,7 +12,7 @@ import numpy as np
 from lle_utils.core.environment import versions
 from lle_utils.core.exposure import mean_brightness
 from lle_utils.core.images import as_float
-from lle_utils.evaluation.bootstrap import BOOTSTRAP_RESAMPLES, bootstrap_interval
+from lle_utils.evaluation.bootstrap import BOOTSTRAP_RESAMPLES, FEWEST_SCENES, interval_if_enough
 from lle_utils.evaluation.records import check_record
 from lle_utils.metrics.catalog import METRICS, score
 
@@ -58,7 +58,7 @@ def evaluate(
 
     Returns:
         A record: ``method``, ``images`` (names), ``scenes`` (or None), ``values`` (metric ->
-        list), ``summary`` (metric -> mean, low, high; the latter None below two scenes),
+        list), ``summary`` (metric -> mean, low, high; the latter None below `FEWEST_SCENES`),
         ``interval`` and ``protocol`` in words, ``data``, ``sizes``, ``seconds`` per image
         spent in ``enhance``, ``versions``.
 
@@ -112,12 +112,13 @@ def _record(
 
 
 def _summary(values: Sequence[float], scenes: Sequence | None, seed: int) -> dict:
-    low, high = None, None
-    if len(set(range(len(values)) if scenes is None else scenes)) > 1:
-        low, high = bootstrap_interval(values, scenes, seed)
+    low, high = interval_if_enough(values, scenes, seed) or (None, None)
     return {"mean": float(np.mean(values)), "low": low, "high": high}
 
 
 def _interval_text(images: Sequence[str], scenes: Sequence | None, seed: int) -> str:
-    units = f"{len(images)} images" if scenes is None else f"{len(set(scenes))} scenes"
+    count = len(images if scenes is None else set(scenes))
+    units = f"{count} images" if scenes is None else f"{count} scenes"
+    if count < FEWEST_SCENES:
+        return f"no intervals, which {units} are too few for"
     return f"95 % percentile bootstrap over {units}, {BOOTSTRAP_RESAMPLES:,} resamples, seed {seed}"

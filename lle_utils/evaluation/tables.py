@@ -6,7 +6,9 @@ import html
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from lle_utils.evaluation.bootstrap import paired_difference
+import numpy as np
+
+from lle_utils.evaluation.bootstrap import interval_if_enough, paired_difference
 from lle_utils.evaluation.records import RecordError
 from lle_utils.metrics.catalog import METRICS
 
@@ -133,14 +135,37 @@ def cross_table(
 
 
 def difference_text(record: Mapping, other: Mapping, metric: str) -> str:
-    """Return what `paired_difference` finds, as text; a dash where two scenes are not shared."""
+    """Return what `paired_difference` finds, as text; a dash where two scenes are not shared.
+
+    The interval is left out where there are too few scenes for one.
+    """
     try:
         found = paired_difference(record, other, metric)
     except RecordError:
         return "–"
     digits = METRICS[metric].digits
-    mean, low, high = (f"{found[key]:+.{digits}f}" for key in ("mean", "low", "high"))
-    return f"{mean} [{low}, {high}]"
+    return _with_interval(found["mean"], (found["low"], found["high"]), digits)
+
+
+def change_text(values: Sequence[float], scenes: Sequence | None = None, digits: int = 2) -> str:
+    """Return the mean of changes with its sign, and its interval where scenes are enough.
+
+    Args:
+        values: One number per image.
+        scenes: The scene of each image.
+        digits: After the decimal point.
+
+    >>> change_text([0.5, 1.0])
+    '+0.75'
+    """
+    return _with_interval(float(np.mean(values)), interval_if_enough(values, scenes), digits)
+
+
+def _with_interval(mean: float, ends: tuple | None, digits: int) -> str:
+    if ends is None or ends[0] is None:
+        return f"{mean:+.{digits}f}"
+    low, high = (f"{end:+.{digits}f}" for end in ends)
+    return f"{mean:+.{digits}f} [{low}, {high}]"
 
 
 def _notes(records: Sequence[Mapping]) -> str:

@@ -12,11 +12,11 @@ from lle_utils.evaluation import bootstrap, scoring, tables
 from lle_utils.evaluation import records as results
 from lle_utils.evaluation.records import RecordError
 
-NAMES = [f"photo{i}" for i in range(8)]
+NAMES = [f"photo{i}" for i in range(16)]
 SCENES = {name: i // 2 for i, name in enumerate(NAMES)}
 
 
-def _pairs(count=8):
+def _pairs(count=16):
     rng = np.random.default_rng(5)
     for name in NAMES[:count]:
         normal = rng.random((16, 20, 3))
@@ -24,7 +24,7 @@ def _pairs(count=8):
 
 
 def _record(method="gamma", **options):
-    options = {"data": "eight random images", "metrics": ("psnr", "mae", "loe"), **options}
+    options = {"data": "sixteen random images", "metrics": ("psnr", "mae", "loe"), **options}
     return scoring.evaluate(method, classical.BASELINES[method], _pairs(), **options)
 
 
@@ -90,8 +90,8 @@ def test_interval_refuses_what_has_none(values):
 def test_record_holds_values_protocol_and_interval():
     record = _record(scenes=SCENES)
     assert record["images"] == NAMES
-    assert record["scenes"] == [0, 0, 1, 1, 2, 2, 3, 3]
-    assert "4 scenes" in record["interval"]
+    assert record["scenes"] == [i // 2 for i in range(16)]
+    assert "8 scenes" in record["interval"]
     assert record["sizes"] == ["20x16"]
     assert "rounded to 8 bits" in record["protocol"]["psnr"]
     summary, values = record["summary"]["psnr"], record["values"]["psnr"]
@@ -99,7 +99,7 @@ def test_record_holds_values_protocol_and_interval():
     assert (summary["low"], summary["high"]) == bootstrap.bootstrap_interval(
         values, [*SCENES.values()]
     )
-    assert "8 images" in _record()["interval"]
+    assert "16 images" in _record()["interval"]
     assert {"python", "numpy", "scikit-image"} <= set(record["versions"])
 
 
@@ -181,15 +181,31 @@ def test_paired_difference_is_exact_and_uses_common_images():
     first = _record(scenes=SCENES)
     second = json.loads(json.dumps(first))
     second["values"]["psnr"] = [value - 1.5 for value in first["values"]["psnr"]]
-    second["images"] = [*NAMES[:6], "other1", "other2"]
+    second["images"] = [*NAMES[:15], "other"]
     found = bootstrap.paired_difference(first, second)
-    assert found["images"] == 6
+    assert found["images"] == 15
     assert [found[key] for key in ("mean", "low", "high")] == pytest.approx([1.5] * 3)
     with pytest.raises(RecordError, match="no values of ssim"):
         bootstrap.paired_difference(first, second, "ssim")
-    second["images"] = [f"other{i}" for i in range(8)]
+    second["images"] = [f"other{i}" for i in range(16)]
     with pytest.raises(RecordError, match="fewer than two"):
         bootstrap.paired_difference(first, second)
+
+
+def test_below_eight_scenes_there_is_a_mean_and_no_interval():
+    few = {name: i // 3 for i, name in enumerate(NAMES)}  # six scenes
+    record = _record(scenes=few)
+    assert record["interval"] == "no intervals, which 6 scenes are too few for"
+    summary = record["summary"]["psnr"]
+    assert summary["mean"] == pytest.approx(np.mean(record["values"]["psnr"]))
+    assert summary["low"] is summary["high"] is None
+    assert f"| {summary['mean']:.2f} |" in tables.table([record], ["psnr"])
+    found = bootstrap.paired_difference(record, _record("input", scenes=few))
+    assert found["low"] is found["high"] is None
+    assert tables.difference_text(record, _record("input"), "psnr") == f"{found['mean']:+.2f}"
+    assert tables.change_text([0.1] * 7, digits=1) == "+0.1"
+    assert tables.change_text([0.1] * 8, digits=1) == "+0.1 [+0.1, +0.1]"
+    assert tables.change_text([0.1] * 8, list("aabbccdd")) == "+0.10"
 
 
 def test_table_prints_means_intervals_and_notes():
@@ -199,7 +215,7 @@ def test_table_prints_means_intervals_and_notes():
     summary = record["summary"]["psnr"]
     cell = f"{summary['mean']:.2f} [{summary['low']:.2f}, {summary['high']:.2f}]"
     assert lines[2] == f"| gamma | {cell} | – |"
-    assert "4 scenes" in lines[-1]
+    assert "8 scenes" in lines[-1]
     page = tables.table([{**record, "method": "<b>"}], form="html")
     assert "&lt;b&gt;" in page
     assert page.count("<tr>") == 2
@@ -208,7 +224,7 @@ def test_table_prints_means_intervals_and_notes():
 
 
 def _summed(method, **values):
-    """Return a record of a method with the values of eight photos, two of each scene."""
+    """Return a record of a method with the values of sixteen photos, two of each scene."""
     summary = {m: {"mean": float(np.mean(v)), "low": None, "high": None} for m, v in values.items()}
     common = {"images": NAMES, "scenes": [*SCENES.values()], "interval": "none", "data": "d"}
     return {"method": method, "values": values, "summary": summary, **common}
@@ -223,24 +239,24 @@ def test_the_ranking_asks_for_structure_then_brightness_then_both():
         "sharp_last": (0.8, 25, 50.04, 9.9),
     }
     records = [
-        _summed(name, **{m: [v] * 8 for m, v in zip(tables.RANKED_BY, values, strict=True)})
+        _summed(name, **{m: [v] * 16 for m, v in zip(tables.RANKED_BY, values, strict=True)})
         for name, values in means.items()
     ]
     expected = ["sharp_clear", "sharp_near", "sharp_dark", "sharp_last", "blurred"]
     assert tables.ranking(records) == expected
     assert tables.ranking({r["method"]: r for r in reversed(records)}) == expected
-    unknown = _summed("unknown", psnr=[40.0] * 8)
+    unknown = _summed("unknown", psnr=[40.0] * 16)
     assert tables.ranking([unknown, *records]) == [*expected, "unknown"]
 
 
 def test_the_leaderboard_compares_each_row_with_the_one_above():
-    noise = np.random.default_rng(0).normal(0, 0.02, 8)
-    best = _summed("best", ssim=list(0.8 + 0.05 * np.arange(8) % 0.2), psnr=[20.0] * 8)
+    noise = np.random.default_rng(0).normal(0, 0.02, 16)
+    best = _summed("best", ssim=list(0.8 + 0.05 * np.arange(16) % 0.2), psnr=[20.0] * 16)
     next_values = [
         value - 0.1 + step for value, step in zip(best["values"]["ssim"], noise, strict=True)
     ]
-    second = _summed("second", ssim=next_values, psnr=[30.0] * 8)
-    last = _summed("last", psnr=[10.0] * 8)
+    second = _summed("second", ssim=next_values, psnr=[30.0] * 16)
+    last = _summed("last", psnr=[10.0] * 16)
     lines = tables.leaderboard([last, second, best]).splitlines()
     assert lines[0] == "| method | ssim ↑ | psnr (dB) ↑ | ssim − row above |"
     found = bootstrap.paired_difference(second, best, "ssim")
@@ -255,7 +271,7 @@ def test_the_leaderboard_compares_each_row_with_the_one_above():
 
 
 def test_the_leaderboard_of_other_metrics_is_a_plain_table():
-    records = [_summed("a", mae=[1.0] * 8), _summed("b", mae=[2.0] * 8)]
+    records = [_summed("a", mae=[1.0] * 16), _summed("b", mae=[2.0] * 16)]
     assert tables.leaderboard(records, ["mae", "ssim"]) == tables.table(records, ["mae"])
 
 
