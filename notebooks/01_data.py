@@ -230,7 +230,7 @@ display.show_images(
 #
 # The file keeps whole numbers from 0 to 255, and a dark photo uses few of them. Round, never
 # cut: a truncating cast darkens every pixel by half a level on average, and a score computed
-# from such files is lower than it should be.
+# from such files is that of a darker photo.
 
 # %%
 stored = core.to_uint8(core.linear_to_srgb(noisy))

@@ -606,7 +606,7 @@ display.show_images({"original": mild, "lighter": lighter, "redder": redder})
 # rounding; local methods pay.
 
 # %%
-show_intervals("loe")
+Markdown(evaluation.table(records, ["loe"]))
 
 # %% [markdown]
 # ## Noise

@@ -129,7 +129,7 @@ def tiles_of(planes):
 window = np.s_[60:84, 150:186]
 colors = np.array([[[1, 0, 0], [0, 1, 0]], [[0, 1, 0], [0, 0, 1]]])
 colored = tiles_of(frame.planes)[..., None] * np.tile(colors, (*frame.planes.shape[:2], 1))
-shown = {"photo": normal, "mosaic": colored, "24 x 36 pixels of it": 2 * colored[window]}
+shown = {"photo": normal, "mosaic": colored, "24 x 36 pixels, lighter": 4 * colored[window]}
 display.show_images({name: np.clip(image, 0, 1) for name, image in shown.items()})
 
 # %% [markdown]
@@ -230,10 +230,10 @@ names = (f"file, 1/{ratio}", f"raw, 1/{ratio}")
 display.show_images({"photo": smooth} | dict(zip(names, pairs[ratio], strict=True)))
 
 # %% [markdown]
-# The file is too bright and has lost its colour. Half of the noise in the dark lies below black. A
-# file cuts it off, and what is left has a mean above 0: dark places become grey, those of the
-# channel with the highest white balance most of all. Raw keeps both sides. So nothing here cuts off
-# negative counts, and `RawFrame` says so.
+# Half of the noise in the dark lies below black. A file cuts it off, and what is left has a mean
+# above 0: the dark gets lighter, and most of all in red and blue, which white balance multiplies
+# most. Hence the pink of many photos brightened too far. Raw keeps both sides of black, so its
+# noise averages out. Nothing in this notebook cuts off negative counts before the end.
 #
 # ## Try it: the exposure ratio
 #

@@ -156,7 +156,7 @@ def test_broken_records_are_refused(tmp_path):
         )
     short = _record()
     short["values"]["mae"].pop()
-    with pytest.raises(RecordError, match="7 values of mae, 8 images"):
+    with pytest.raises(RecordError, match="15 values of mae, 16 images"):
         results.check_record(short)
 
 
@@ -316,4 +316,4 @@ def test_the_cross_table_says_what_was_trained_on_what_and_judged_where():
     assert by_method["gamma"] == ["lol", f"{psnr:.2f}", f"{ssim:.3f}", f"{psnr:.2f}", "–"]
     assert by_method["input"][0] == "–"
     assert by_method["input"][3:] == ["–", "–"]
-    assert said.endswith("here: eight random images; there: others.")
+    assert said.endswith("here: sixteen random images; there: others.")
