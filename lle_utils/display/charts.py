@@ -16,11 +16,11 @@ from lle_utils.display.figure_style import (
     CHANNELS,
     COLORS,
     LONE_WIDTH,
-    MARKERS,
     WIDTH,
     NotebookFigure,
     chart_axes,
     house_style,
+    line_styles,
 )
 
 
@@ -104,11 +104,11 @@ def plot_curves(
     figure, axis = plt.subplots(figsize=(LONE_WIDTH, 3.6), FigureClass=NotebookFigure)
     if diagonal:
         axis.plot(x, x, ":", color="0.6", label="unchanged")
-    for index, (label, values) in enumerate(curves.items()):
+    for style, (label, values) in zip(line_styles(list(curves)), curves.items(), strict=True):
         values = np.asarray(values)
         if values.shape != x.shape:
             raise ValueError(f"curve {label!r} has shape {values.shape}; x has {x.shape}.")
-        axis.plot(x, values, color=COLORS[index % len(COLORS)], label=label)
+        axis.plot(x, values, style.dash, color=style.color, label=label)
     axis.set_xlabel(xlabel)
     axis.set_ylabel(ylabel)
     figure.legend(loc="outside right upper", fontsize=8)
@@ -235,12 +235,12 @@ def cost_chart(points: Mapping[str, tuple[float, float]], xlabel: str, ylabel: s
     if not points:
         raise ValueError("cost_chart got no method.")
     figure, axis = plt.subplots(figsize=(LONE_WIDTH, 3.6), FigureClass=NotebookFigure)
-    for index, (name, (cost, quality)) in enumerate(points.items()):
+    for style, (name, (cost, quality)) in zip(
+        line_styles(list(points)), points.items(), strict=True
+    ):
         if not cost > 0:
             raise ValueError(f"The cost of {name!r} is {cost}; expected a positive number.")
-        again, colour = divmod(index, len(COLORS))  # each round of colours has a marker of its own
-        marker = MARKERS[again % len(MARKERS)]
-        axis.plot(cost, quality, marker, color=COLORS[colour], label=name)
+        axis.plot(cost, quality, style.marker, color=style.color, label=name)
     axis.set_xscale("log")
     # Costs of one decade would have a single labelled tick; all ten would run into each other.
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -41,9 +43,38 @@ STYLE = {
     "ytick.color": "0.3",
 }
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
-MARKERS = "os^D"
+MARKERS, DASHES = "os^D", ("-", "--", ":", "-.")
+METHODS = (  # each has one colour, marker and dash in all charts
+    *("lumen", "mirnet", "zero_dce_pp", "shed_light", "pix2pix", "resnet_gan", "zero_dce"),
+    *("lumen_tiny", "auto_gamma", "gamma", "lime", "clahe", "gamma_clahe", "equalize"),
+    *("fixed_curve", "raw_unet", "exposed", "input"),
+)
 CHANNELS = {"red": "#d62728", "green": "#2ca02c", "blue": "#1f77b4"}
 DIVERGING = "RdBu_r"
+
+
+class LineStyle(NamedTuple):
+    """How a curve or point is drawn."""
+
+    color: str
+    marker: str
+    dash: str
+
+
+def line_styles(labels: Sequence[str]) -> list[LineStyle]:
+    """Return a style for each label: a method's own, or one that no other label here has.
+
+    Args:
+        labels: Of the curves or points of one chart.
+    """
+    taken = {METHODS.index(label) for label in labels if label in METHODS}
+    free = (place for place in itertools.count() if place not in taken)
+    places = [METHODS.index(label) if label in METHODS else next(free) for label in labels]
+    rounds = [divmod(place, len(COLORS)) for place in places]
+    return [
+        LineStyle(COLORS[color], MARKERS[again % len(MARKERS)], DASHES[again % len(DASHES)])
+        for again, color in rounds
+    ]
 
 
 @contextmanager

@@ -274,6 +274,22 @@ def test_cost_chart_draws_no_two_methods_alike():
     assert len(looks) == 20
 
 
+def test_a_method_looks_alike_in_all_charts():
+    x = np.linspace(0, 1, 5)
+    many = charts.plot_curves(x, dict.fromkeys(("input", "mirnet", "mine", "lumen"), x))
+    few = charts.plot_curves(x, dict.fromkeys(("lumen", "mirnet"), x), diagonal=False)
+    costs = charts.cost_chart({"mirnet": (1.0, 2.0), "mine": (2.0, 3.0)}, "s", "dB")
+    color = {
+        (i, line.get_label()): line.get_color()
+        for i, figure in enumerate((many, few, costs))
+        for line in figure.axes[0].get_lines()
+    }
+    assert color[0, "mirnet"] == color[1, "mirnet"] == color[2, "mirnet"]
+    assert color[0, "lumen"] == color[1, "lumen"]
+    looks = [(line.get_color(), line.get_linestyle()) for line in many.axes[0].get_lines()]
+    assert len(set(looks)) == len(looks)
+
+
 def test_cost_chart_refuses_nothing_and_no_cost():
     with pytest.raises(ValueError, match="no method"):
         charts.cost_chart({}, "s", "dB")
