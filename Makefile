@@ -23,7 +23,7 @@ ifneq ($(wildcard ../shared/data/.),)
 export LLE_DATA_DIR ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help setup reproduce test colab lint house bench sync lock clean
+.PHONY: help setup reproduce test book colab lint house bench sync lock clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -56,6 +56,9 @@ test: lint  ## Check style and notebooks, then run all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
 	  $(SLOW_TESTS) $(OTHER_TESTS)
 
+book: $(STAMP)  ## Run every notebook, then build the site of their pages in runs/book
+	$(BIN)/lle run --profile quick && $(BIN)/lle book runs/quick -o runs/book
+
 VERSIONS ?= oldest newest
 colab: $(STAMP)  ## Run all notebooks in Colab's oldest and newest versions, from a clone
 	for versions in $(VERSIONS); do $(BIN)/python tests/colab/check.py $$versions || exit 1; done
@@ -77,8 +80,8 @@ sync: $(STAMP)  ## Derive every .ipynb from its .py
 
 lock: $(STAMP)  ## Renew requirements.lock from pyproject.toml
 	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject.toml --quiet --upgrade \
-	  --extra cpu --extra export --extra flip --extra photos --extra serve --extra test \
-	  --extra video --universal --python-version 3.11 -o requirements.lock
+	  --extra book --extra cpu --extra export --extra flip --extra photos --extra serve \
+	  --extra test --extra video --universal --python-version 3.11 -o requirements.lock
 
 clean:  ## Remove the environment and everything that a run made
 	rm -rf $(VENV) runs build .pytest_cache .ruff_cache *.egg-info

@@ -1,4 +1,4 @@
-"""Commands for notebooks: list, sync, check, run, train, report."""
+"""Commands for notebooks: list, sync, check, run, train, report, book."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lle_utils.cli.command import SOURCE_HELP, command
 
 
 def add_notebook_commands(commands) -> None:
-    """Add the commands that read, keep in sync, run and report on notebooks."""
+    """Add the commands that read, keep in sync, run, report on and publish notebooks."""
     command(commands, "list", _list, "List the notebooks.", aliases=["notebooks"])
     described = "Derive every .ipynb from its .py, and the tables of the README."
     _add_names(command(commands, "sync", _sync, described))
@@ -33,6 +33,10 @@ def add_notebook_commands(commands) -> None:
     _add_set(train)
     report = command(commands, "report", _report, "Write the report of notebooks that have run.")
     report.add_argument("folder", nargs="?", type=Path, help="folder of the run (runs/quick)")
+    book = command(commands, "book", _book, "Build a site of notebooks that have run.")
+    book.epilog = "Example: lle book runs/quick -o runs/book"
+    book.add_argument("folder", nargs="?", type=Path, help="folder of the run (runs/quick)")
+    book.add_argument("-o", "--output", type=Path, help="folder of the site (runs/book)")
 
 
 def _add_names(parser: ArgumentParser) -> None:
@@ -161,3 +165,11 @@ def _report(options) -> None:
 
     folder = options.folder or project_root() / "runs" / "quick"
     print(f"Report: {write_report(folder)}")
+
+
+def _book(options) -> None:
+    from lle_utils.core.paths import project_root
+    from lle_utils.notebook_tools.book import build_book
+
+    runs = project_root() / "runs"
+    print(f"Book: {build_book(options.folder or runs / 'quick', options.output or runs / 'book')}")

@@ -126,9 +126,13 @@ def write_json(path: str | os.PathLike, content: Any, indent: int = 1) -> Path:
     Returns:
         The path written.
     """
-    text = json.dumps(content, indent=indent, ensure_ascii=False)
+    return write_text(path, json.dumps(content, indent=indent, ensure_ascii=False) + "\n")
+
+
+def write_text(path: str | os.PathLike, text: str) -> Path:
+    """Write a text file in UTF-8, whole or not at all; return its path."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
     return Path(path)
 
 

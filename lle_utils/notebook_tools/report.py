@@ -18,7 +18,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from lle_utils.core.environment import usable_cores, versions
-from lle_utils.core.paths import atomic_path
+from lle_utils.core.paths import write_text
 from lle_utils.display.html_templates import markdown_html, render_template, template_loader
 from lle_utils.notebook_tools.formulas import render_math
 
@@ -72,21 +72,23 @@ def write_report(folder: Path) -> Path:
         ReportError: If the folder holds no executed notebook.
     """
     folder = Path(folder)
-    paths = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+    entries = []
+    for name, notebook in executed_notebooks(folder).items():
+        entries.append(_entry(name, notebook))
+        write_text(folder / f"{name}.html", _page(name, notebook))
+    return write_text(folder / "index.html", _index(entries))
+
+
+def executed_notebooks(folder: Path) -> dict[str, NotebookNode]:
+    """Read the notebooks that a run wrote, by name, in reading order.
+
+    Raises:
+        ReportError: If there is none.
+    """
+    paths = sorted(Path(folder).glob("[0-9][0-9]_*.ipynb"))
     if not paths:
         raise ReportError(f"{folder} holds no executed notebook. Run `lle run` first.")
-    entries = []
-    for path in paths:
-        notebook = nbformat.read(path, as_version=4)
-        entries.append(_entry(path.stem, notebook))
-        _write(path.with_suffix(".html"), _page(path.stem, notebook))
-    return _write(folder / "index.html", _index(entries))
-
-
-def _write(path: Path, text: str) -> Path:
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return path
+    return {path.stem: nbformat.read(path, as_version=4) for path in paths}
 
 
 # Reading an executed notebook
@@ -158,11 +160,11 @@ def _page(name: str, notebook: NotebookNode) -> str:
     )
     # Of a progress bar only the last state of each line is worth a line.
     exporter.register_preprocessor(CoalesceStreamsPreprocessor, enabled=True)
-    body, _ = exporter.from_notebook_node(_printable(notebook), {"metadata": {"name": name}})
+    body, _ = exporter.from_notebook_node(printable(notebook), {"metadata": {"name": name}})
     return body
 
 
-def _printable(notebook: NotebookNode) -> NotebookNode:
+def printable(notebook: NotebookNode) -> NotebookNode:
     """Leave out what only works with a kernel or on the network; draw formulas."""
     cells = []
     for cell in notebook.cells:
