@@ -44,9 +44,12 @@ def is_raw(name: str | os.PathLike) -> bool:
     """Tell whether a name or folder is of an enhancer that develops camera raw.
 
     Raises:
-        FileNotFoundError, EnhancerError: As `load_enhancer`.
+        EnhancerError: As `load_enhancer`. What is not found is none.
     """
-    return takes_raw(load_enhancer_card(name))
+    try:
+        return takes_raw(load_enhancer_card(name))
+    except FileNotFoundError:
+        return False
 
 
 def load_enhancer_card(name: str | os.PathLike) -> dict:
