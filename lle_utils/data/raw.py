@@ -116,9 +116,30 @@ def _balance(raw) -> tuple[float, float, float]:
 
 
 def _matrix(raw) -> np.ndarray:
+    """Return the matrix of a DNG, or else of LibRaw's list of cameras, or else none."""
     matrix = np.asarray(raw.color_matrix, np.float64)[:, :3]
-    known = np.isfinite(matrix).all() and np.allclose(matrix.sum(1), 1, atol=0.01)
-    return matrix if known else np.eye(3)
+    if np.isfinite(matrix).all() and np.allclose(matrix.sum(1), 1, atol=0.01):
+        return matrix
+    return matrix_from_xyz(np.asarray(raw.rgb_xyz_matrix, np.float64)[:3])
+
+
+def matrix_from_xyz(xyz_to_camera: np.ndarray) -> np.ndarray:
+    """Return the matrix from balanced camera colours to linear sRGB.
+
+    Args:
+        xyz_to_camera: ``(3, 3)``, as tables of cameras hold it; of zeros if it is not known.
+
+    Returns:
+        ``(3, 3)``, rows that add up to 1; the identity if the matrix is not known.
+
+    Reference:
+        Coffin, dcraw, ``cam_xyz_coeff``.
+    """
+    seen = xyz_to_camera @ SRGB_TO_XYZ
+    white = seen.sum(1, keepdims=True)
+    if not (np.isfinite(seen).all() and (white > 0).all()):
+        return np.eye(3)
+    return np.linalg.inv(seen / white)
 
 
 def write_dng(

@@ -8,11 +8,13 @@ from lle_utils.core.images import ImageError, as_float, to_float
 from lle_utils.core.paths import photo_dir
 from lle_utils.core.photo_formats import read_photo
 from lle_utils.data.raw import (
+    SRGB_TO_XYZ,
     RawFrame,
     amplified,
     camera_to_srgb,
     develop,
     developed_file,
+    matrix_from_xyz,
     read_raw,
     srgb_to_camera,
     write_dng,
@@ -70,6 +72,13 @@ def test_colors_of_a_camera_and_back(photo):
     there = srgb_to_camera(photo, frame)
     assert np.abs(there - photo).max() > 0.05
     np.testing.assert_allclose(camera_to_srgb(there, frame), photo, atol=1e-4)
+
+
+def test_the_matrix_of_a_camera_that_is_listed(photo):
+    frame = CLEAN.shoot(photo)
+    listed = np.linalg.inv(SRGB_TO_XYZ @ frame.matrix @ np.diag(frame.gains))
+    np.testing.assert_allclose(matrix_from_xyz(0.7 * listed), frame.matrix, atol=1e-9)
+    np.testing.assert_array_equal(matrix_from_xyz(np.zeros((3, 3))), np.eye(3))
 
 
 def test_gray_stays_gray(photo):
