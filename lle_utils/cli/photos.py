@@ -45,7 +45,8 @@ def _enhance(options) -> int:
     raw = options.method not in BASELINES and is_raw(options.method)
     suffix = options.format and f".{options.format}"
     targets = plan(options.photos, options.output, suffix, RAW_SUFFIXES if raw else READABLE)
-    wanted = targets if options.overwrite else pending(targets)
+    settings = _settings(options)
+    wanted = targets if options.overwrite else pending(targets, settings)
     outcome = Outcome()
     if wanted:
         load = _load_developer if raw else _load_method
@@ -54,6 +55,7 @@ def _enhance(options) -> int:
             **load(options, memory, len(wanted)),
             memory=memory,
             quality=options.quality,
+            settings=settings,
             workers=options.workers,
             show=lambda done: tqdm(done, total=len(wanted), unit="photo", disable=None),
         )
@@ -63,6 +65,24 @@ def _enhance(options) -> int:
     if outcome.written and (warning := _caution(options.method)):
         print(warning)
     return int(bool(outcome.failed))
+
+
+def _settings(options) -> str:
+    """Name all that a result depends on but the photo; of a network, its weights too.
+
+    Raises:
+        FileNotFoundError: If there is no such method.
+    """
+    from lle_utils.core.paths import sha256
+    from lle_utils.enhancers.classical import BASELINES
+    from lle_utils.enhancers.storage import model_path
+
+    method = options.method
+    if method not in BASELINES:
+        path = model_path(method)
+        method = f"{path.parent.name} {sha256(path)[:8]}"
+    level = "its own" if options.level is None else f"{options.level:g}"
+    return f"{method}; level {level}; quality {options.quality}"
 
 
 def _load_method(options, memory: int, photos: int) -> dict:

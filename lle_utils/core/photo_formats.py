@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import struct
+import warnings
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -27,6 +28,7 @@ SRGB_CURVE = (2.4, 12.92)  # as LibRaw takes it; its own default is that of BT.7
 ORIENTATION, EXIF_IFD, GPS_IFD = 0x0112, 0x8769, 0x8825
 # What says how, when and by whom a photo was taken; the rest describes the old file's layout.
 KEPT_TAGS = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432)
+MADE_WITH = 0x000B  # EXIF's ProcessingSoftware; Software, 305, is the camera's
 STALE_EXIF_TAGS = (0xA002, 0xA003)  # width and height before the photo was turned
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -112,10 +114,43 @@ def write_photo(path: str | os.PathLike, photo: Photo, quality: int = 95) -> Pat
         elif suffix == ".png":
             temporary.write_bytes(_encode_deep_png(pixels, photo))
         else:
+            note = _note_of(photo.exif)
             _require("tifffile", "photos").imwrite(
-                temporary, pixels, photometric="rgb", compression="zlib", iccprofile=photo.icc
+                temporary,
+                pixels,
+                photometric="rgb",
+                compression="zlib",
+                iccprofile=photo.icc,
+                extratags=[(MADE_WITH, "s", 0, note, True)] if note else (),
             )
     return path
+
+
+def with_note(photo: Photo, note: str) -> Photo:
+    """Return a photo whose EXIF says what made it, in ASCII; BMP cannot keep that."""
+    exif = Image.Exif()
+    if photo.exif:
+        exif.load(photo.exif)
+    exif[MADE_WITH] = note
+    return replace(photo, exif=exif.tobytes())
+
+
+def read_note(path: str | os.PathLike) -> str:
+    """Return what `with_note` said of a file, or nothing."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of EXIF that a camera broke
+            with Image.open(path) as picture:
+                return str(picture.getexif().get(MADE_WITH, ""))
+    except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error):
+        return ""
+
+
+def _note_of(exif: bytes) -> str:
+    block = Image.Exif()
+    if exif:
+        block.load(exif)
+    return str(block.get(MADE_WITH, ""))
 
 
 def _require(module: str, extra: str):

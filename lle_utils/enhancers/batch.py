@@ -13,11 +13,20 @@ import numpy as np
 
 from lle_utils.core.errors import is_expected
 from lle_utils.core.images import ImageError
-from lle_utils.core.paths import remove_partial
-from lle_utils.core.photo_formats import RAW_SUFFIXES, READABLE, Photo, read_photo, write_photo
+from lle_utils.core.paths import remove_partial, sha256
+from lle_utils.core.photo_formats import (
+    RAW_SUFFIXES,
+    READABLE,
+    Photo,
+    read_note,
+    read_photo,
+    with_note,
+    write_photo,
+)
 from lle_utils.data.pairs import list_photos
 from lle_utils.enhancers.tiling import MEMORY_LIMIT, UNTILED_PIXELS
 
+WITHOUT_EXIF = (".bmp",)
 ENHANCED_MARK = "_enhanced"  # what is added to a photo's name
 RAW_TARGET_SUFFIX = ".tif"  # camera raw cannot be written; a TIFF keeps its 16 bits
 
@@ -92,16 +101,28 @@ def _expand(given: Path, kinds: Sequence[str]) -> list[Path]:
     return photos
 
 
-def pending(targets: Mapping[Path, Path]) -> dict[Path, Path]:
-    """Return the targets that do not exist yet or are older than their photos."""
-    return {target: photo for target, photo in targets.items() if not _is_done(target, photo)}
+def note_of(photo: Path, settings: str) -> str:
+    """Return what is noted in a result: its settings, and a hash of the photo it was made of."""
+    return f"lle-utils: {settings}; photo {sha256(photo)[:16]}"
 
 
-def _is_done(target: Path, photo: Path) -> bool:
-    try:
-        return target.stat().st_mtime >= photo.stat().st_mtime
-    except FileNotFoundError:
+def pending(targets: Mapping[Path, Path], settings: str = "") -> dict[Path, Path]:
+    """Return the targets that are still to be made.
+
+    Args:
+        targets: As of `plan`.
+        settings: What results are made with. One that was made with others, or of another photo, is
+            made again; one that cannot say so (BMP) if it is older than the photo.
+    """
+    return {t: photo for t, photo in targets.items() if not _is_done(t, photo, settings)}
+
+
+def _is_done(target: Path, photo: Path, settings: str) -> bool:
+    if not (target.is_file() and photo.is_file()):
         return False
+    if target.suffix.lower() in WITHOUT_EXIF:
+        return target.stat().st_mtime >= photo.stat().st_mtime
+    return read_note(target) == note_of(photo, settings)
 
 
 def enhance_photos(
@@ -113,6 +134,7 @@ def enhance_photos(
     workers: int | None = None,
     show: Callable[[Iterable], Iterable] = iter,
     read: Callable[[Path], Photo] = read_photo,
+    settings: str = "",
 ) -> Outcome:
     """Enhance photo files, several at once, with their EXIF and ICC profiles.
 
@@ -128,6 +150,7 @@ def enhance_photos(
         workers: Photos in work at once; one more than there are processor cores when None.
         show: Wraps the photos as they are finished, such as tqdm.
         read: Reads a photo file.
+        settings: What results are made with, for `pending`; noted in the EXIF of each.
 
     Returns:
         What was written and what failed.
@@ -140,7 +163,8 @@ def enhance_photos(
         source = read(photo)
         free = memory - _held_by_others(source.pixels, workers)
         enhanced = enhance(source.pixels, memory=free)
-        write_photo(target, replace(source, pixels=enhanced), quality)
+        result = with_note(replace(source, pixels=enhanced), note_of(photo, settings))
+        write_photo(target, result, quality)
 
     with ThreadPoolExecutor(workers) as pool:
         try:

@@ -69,7 +69,7 @@ def converted_path(name: str) -> Path:
         FileNotFoundError: If no such enhancer is shipped.
     """
     model = data_dir() / "pretrained" / name / MODEL_FILE
-    if not model.is_file():
+    if name != Path(name).name or not model.is_file():  # a path of one's own is not joined to ours
         raise FileNotFoundError(f"{name!r} is not shipped; only shipped enhancers run in OpenVINO.")
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "lle" / __version__ / sha256(model)[:16] / f"{name}_openvino"

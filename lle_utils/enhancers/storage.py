@@ -85,6 +85,15 @@ def load_enhancer(name: str | os.PathLike) -> Enhancer | RawEnhancer:
     return RawEnhancer(model, card) if takes_raw(card) else Enhancer(model, card)
 
 
+def model_path(name: str | os.PathLike) -> Path:
+    """Return the ``model.keras`` of a shipped enhancer by name, or of any by its folder.
+
+    Raises:
+        FileNotFoundError: If there is no such enhancer; the message lists the shipped ones.
+    """
+    return _enhancer_folder(name) / MODEL_FILE
+
+
 def _enhancer_folder(name: str | os.PathLike) -> Path:
     folder = Path(name)
     if folder.suffix == ".keras":

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -12,11 +13,11 @@ from PIL import Image
 
 from lle_utils.cli import main
 from lle_utils.core.images import to_float, to_uint8
-from lle_utils.core.photo_formats import read_photo
+from lle_utils.core.paths import data_dir
+from lle_utils.core.photo_formats import Photo, read_photo, write_photo
 from lle_utils.data import synthetic
 from lle_utils.data.raw import write_dng
 from lle_utils.data.raw_camera import RawCamera
-from lle_utils.enhancers import batch
 from lle_utils.enhancers.factory import load_method
 from lle_utils.enhancers.runtimes import RUNTIMES, quickest
 
@@ -62,17 +63,68 @@ def test_folders_and_patterns_are_written_beside_the_photos_once(folder, capsys)
     assert len(names(folder)) == 8
 
 
-def test_what_is_older_than_its_photo_is_done_again(folder, capsys):
+def test_a_photo_that_changed_is_done_again(folder, capsys):
     assert enhance(folder) == 0
     done = folder / "2_enhanced.png"
     before = done.read_bytes()
     save(folder / "2.png", np.full((24, 32, 3), 9, np.uint8))
-    assert batch.pending(batch.plan([folder])) == {done: folder / "2.png"}
     assert enhance(folder) == 0
     assert "1 enhanced" in capsys.readouterr().out.splitlines()[-1]
     assert done.read_bytes() != before
     assert enhance(folder, "--overwrite") == 0
     assert "4 enhanced" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
+def test_other_settings_are_not_done(tmp_path, capsys, suffix):
+    photo = tmp_path / f"a{suffix}"
+    save(photo, np.full((24, 32, 3), 30, np.uint8))
+    for words in (
+        [],
+        ["--level", "0.3"],
+        ["--level", "0.4"],
+        ["--level", "0.4", "--quality", "90"],
+    ):
+        assert enhance(photo, *words) == 0
+        assert capsys.readouterr().out.startswith("1 enhanced")
+        assert enhance(photo, *words) == 0
+        assert capsys.readouterr().out.startswith("0 enhanced; 1 done before")
+    words = ["enhance", str(photo), "--method", "auto_gamma", "--level", "0.4", "--quality", "90"]
+    assert main.main(words) == 0
+    assert capsys.readouterr().out.startswith("1 enhanced")
+
+
+def test_an_unknown_method_is_refused_though_all_is_done(folder, capsys):
+    assert enhance(folder) == 0
+    assert main.main(["enhance", str(folder), "--method", "gama"]) == 1
+    assert "No enhancer 'gama'" in capsys.readouterr().err
+
+
+def test_16_bits_say_what_made_them_too(tmp_path, capsys):
+    pytest.importorskip("tifffile", reason="16-bit TIFF needs tifffile")
+    write_photo(tmp_path / "a.tif", Photo(np.full((24, 32, 3), 9000, np.uint16)))
+    for expected in ("1 enhanced", "0 enhanced; 1 done before"):
+        assert enhance(tmp_path / "a.tif") == 0
+        assert capsys.readouterr().out.startswith(expected)
+    assert read_photo(tmp_path / "a_enhanced.tif").pixels.dtype == np.uint16
+
+
+def test_the_camera_stays_in_the_exif(tmp_path):
+    exif = Image.Exif()
+    exif[305], exif[271] = "camera firmware 1.2", "Maker"
+    Image.new("RGB", (32, 24), (20, 20, 20)).save(tmp_path / "a.jpg", exif=exif)
+    assert enhance(tmp_path / "a.jpg") == 0
+    with Image.open(tmp_path / "a_enhanced.jpg") as result:
+        kept = result.getexif()
+    assert (kept[305], kept[271]) == ("camera firmware 1.2", "Maker")
+    assert kept[11].startswith("lle-utils: gamma; level its own; quality 95; photo ")
+
+
+def test_a_bmp_cannot_say_what_made_it(tmp_path, capsys):
+    save(tmp_path / "a.bmp", np.full((24, 32, 3), 30, np.uint8))
+    for expected in ("1 enhanced", "0 enhanced"):
+        assert enhance(tmp_path / "a.bmp") == 0
+        assert capsys.readouterr().out.startswith(expected)
 
 
 def test_bad_photos_are_listed_at_the_end_and_the_others_are_enhanced(folder, tmp_path, capsys):
@@ -197,8 +249,9 @@ def test_openvino_keeps_the_memory_limit_of_large_photos(tmp_path, monkeypatch):
     assert np.abs(tiled.astype(int) - whole).max() <= 1
 
 
-def test_openvino_is_for_shipped_enhancers(folder, capsys):
-    words = ["enhance", str(folder), "--method", str(folder), "--runtime", "openvino"]
+def test_openvino_is_for_shipped_enhancers(folder, tmp_path, capsys):
+    own = shutil.copytree(data_dir() / "pretrained" / "lumen_tiny", tmp_path / "own")
+    words = ["enhance", str(folder), "--method", str(own), "--runtime", "openvino"]
     assert main.main(words) == 1
     assert "only shipped enhancers run in OpenVINO" in capsys.readouterr().err
 
@@ -255,7 +308,8 @@ def raw_folder(tmp_path):
 
 def test_raw_files_of_a_folder_are_developed_by_a_raw_enhancer(raw_folder, tmp_path, capsys):
     words = ["enhance", str(raw_folder), "-o", str(tmp_path / "lit"), "--method", "raw_unet"]
-    assert main.main([*words, "--level", "0.5"]) == 0
+    words += ["--level", "0.5"]
+    assert main.main(words) == 0
     assert "2 enhanced" in capsys.readouterr().out
     assert names(tmp_path / "lit") == ["a_enhanced.tif", "b_enhanced.tif"]
     result = read_photo(tmp_path / "lit" / "a_enhanced.tif").pixels
