@@ -291,8 +291,8 @@ lines = [f"| {label} | {value:.3f} | {why} |" for label, value, why in rows]
 Markdown("\n".join(["| convention | mean | why |", "|---|---:|---|", *lines]))
 
 # %% [markdown]
-# Leave the two broken rows aside, and still one output is spread over more decibels than lie
-# between the best methods of the table below. Hence the habit to print beside every number:
+# Leave the two broken rows aside, and compare the spread of the others with the differences
+# between the methods of the table below. Hence the habit to print beside every number:
 # RGB or grey or Y; float or 8-bit; rounded or truncated; mean of PSNRs or PSNR of the mean;
 # full size or resized; window, channels and range of SSIM; what was taken from the reference.
 # The registry keeps that sentence for each metric.
@@ -362,8 +362,8 @@ curves = {"blind": blind, "GT-mean": borrowed}
 display.plot_curves(gains, curves, xlabel="gain", ylabel="PSNR (dB)", diagonal=False)
 
 # %% [markdown]
-# The flat line cannot tell a useful picture from a black one. Nor is the harm equal for all
-# methods: whoever misses the brightness most is given most, and the order changes.
+# The flat line cannot tell a useful picture from a black one. Nor is every method given the same:
+# whoever misses the brightness may be given much, and the order can change.
 
 # %%
 order = {m: sorted(by_name, key=lambda r: -by_name[r]["summary"][m]["mean"]) for m in columns[:3]}
@@ -576,8 +576,9 @@ for label, image in {"noise in the dark": in_dark, "noise in the bright": in_bri
 display.show_images({"noise in the dark": in_dark, "noise in the bright": in_bright}, width=7)
 
 # %% [markdown]
-# PSNR calls the two nearly equal. (An infinite score means that the files agree exactly
-# in all the pixels that were counted.)
+# PSNR counts all pixels alike, so it calls the two nearly equal, unless much of the noise was cut
+# off at black or white. (An infinite score means that the files agree exactly in all the pixels
+# that were counted.)
 #
 # ## Colour
 #
@@ -602,8 +603,8 @@ display.show_images({"original": mild, "lighter": lighter, "redder": redder})
 #
 # An enhancer should not make a dark place lighter than a light one. LOE compares each pixel of
 # a coarse grid with all others and counts how often the order changed between the photo and its
-# enhanced version. It needs no reference, and any rising curve keeps the order but for
-# rounding; local methods pay.
+# enhanced version. It needs no reference, and one rising curve for all three colours keeps the
+# order but for rounding. What works locally, or on luminance alone, can change it.
 
 # %%
 Markdown(evaluation.table(records, ["loe"]))
@@ -652,9 +653,9 @@ close = {f"noise {amount}": group[1][0][window] for amount, group in faked.items
 display.show_images({**close, "reference": reference[window]})
 
 # %% [markdown]
-# Read the two columns against each other, then look at the crops: fine noise passes for fine
-# detail. It does not help always; on a picture that is noisy already, more noise makes NIQE
-# worse. Never rank methods by it alone.
+# Read the two columns against each other, then look at the crops: where both fall, noise has passed
+# for fine detail. It does not help always; on a picture that is noisy already, more noise can make
+# NIQE worse. Never rank methods by it alone.
 #
 # ## How many photos are enough?
 #
@@ -710,8 +711,8 @@ display.show_images(list(versions.values()), columns=2, titles=titles)
 #   trained on squared error learns to blur.
 # - **Dimmed**, it is a flawless photo at another exposure, and which exposure is right is a
 #   matter of taste: the reference is one photographer's choice.
-# - **Grainy**, it is worth more decibels than the dimmed one, although only the dimmed one
-#   can be repaired with a slider. SSIM decides the other way round.
+# - **Grainy** or dimmed: which of them has more decibels, and which does SSIM prefer? Only the
+#   dimmed one can be repaired with a slider.
 #
 # So look at the pictures, always, and at the worst ones first. The worst of ours:
 

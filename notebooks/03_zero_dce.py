@@ -332,7 +332,7 @@ for name, image in versions.items():
 # ### 2. Exposure control: a middling brightness in every patch
 #
 # The mean of each 16×16 patch should be near a well-exposed level E, 0.6 in the paper. The
-# picture shows how far each patch of the dark photo is from it.
+# pictures show how far each patch is from it: black is right, white is 0.6 away.
 
 
 # %%
@@ -343,7 +343,8 @@ def patch_means(image, patch=16):
     return grey[:height, :width].reshape(height // patch, patch, -1, patch).mean(axis=(1, 3))
 
 
-display.show_images({name: np.abs(patch_means(v) - 0.6) for name, v in versions.items()}, 4)
+far = {name: np.abs(patch_means(image) - 0.6) / 0.6 for name, image in versions.items()}
+display.show_images({name: np.dstack([away] * 3) for name, away in far.items()}, 4)
 
 # %% [markdown]
 # ### 3. Colour constancy: no cast
@@ -380,7 +381,8 @@ for name, image in {"ramp": ramp, "ramp with noise": rough}.items():
 # code pads with zeros and pays a little at the border). In the copies the kernels have the
 # wrong layout, and brightening itself is punished.
 #
-# **Turning the photo by 90°** must not change any loss. The copies see horizontal contrast only.
+# **Turning the photo by 90°** must not change any loss. The copies see horizontal contrast only;
+# what they ask for horizontal stripes is the price of brightening.
 
 # %%
 dim, bright = np.full((1, 256, 256, 3), 0.2, "float32"), np.full((1, 256, 256, 3), 0.6, "float32")
@@ -541,8 +543,8 @@ enhanced, maps = draw(slow, low, scale)
 display.before_after(low, enhanced)
 
 # %% [markdown]
-# The maps tell what was learnt: negative (blue) is brightening, and each iteration has its own
-# share of the work.
+# The maps tell what was learnt: negative (blue) is brightening, and each iteration has maps of its
+# own. Do they share the work, or do they all do the same?
 
 # %%
 display.curve_maps(maps)
@@ -614,7 +616,7 @@ def follow(network, photos, scale):
 shots = exposures(normal, seed)
 before, after, drawn, _ = follow(fast, shots, scale)
 after_slow = follow(slow, shots, scale)[1]
-curves = {"Zero-DCE++": after, "Zero-DCE": after_slow, "as it was": before}
+curves = {"Zero-DCE++": after, "Zero-DCE": after_slow}
 display.plot_curves(before, curves, "mean of the photo", "mean of the result")
 
 # %%
@@ -680,8 +682,8 @@ evaluation.save_records("03_smoothness", compared, folder)
 Markdown(adapts(compared))
 
 # %% [markdown]
-# A minute of training shows the direction. On LOL's dark photos and exposure sequences, with the
-# profile `cpu`:
+# A short training shows the direction at best. On LOL's dark photos and exposure sequences, with
+# the profile `cpu`:
 
 # %%
 smoothness = list(evaluation.load_records("zero_dce_smoothness").values())
@@ -825,9 +827,9 @@ display.static(render, **sliders)
 #
 # **Noise.** A curve cannot tell signal from noise, so both are amplified: compare a dark crop
 # with the reference. **Black stays black**, since the curve fixes 0. **Well-exposed photos**
-# are pulled towards the exposure target although nothing was wrong with them. **Colour.** A grey
-# world is asked of every photo, also of one that is rightly brown or red: the cup shows what that
-# costs. And along a sharp edge between light and dark the enlarged maps leave a glow.
+# may be changed although nothing was wrong with them; the means are printed below. **Colour.** A
+# grey world is asked of every photo, also of one that is rightly brown or red: compare the cups.
+# And along a sharp edge between light and dark the enlarged maps can leave a glow.
 
 # %%
 after = zero_dce.enhance(low)
@@ -836,6 +838,11 @@ good = core.to_float(data.sample_scenes()["coffee"])[::2, ::2]
 pictures = {"enhanced crop": after[noisiest], "reference crop": normal[noisiest]}
 pictures |= {"well exposed": good, "and enhanced": zero_dce.enhance(good)}
 display.show_images(pictures, columns=2)
+
+# %%
+cups = {name: pictures[name].mean() for name in ("well exposed", "and enhanced")}
+print(", ".join(f"{name}: mean {mean:.3f}" for name, mean in cups.items()), end="; ")
+print(f"the target is {exposure_target}")
 
 # %% [markdown]
 # ## Exercises

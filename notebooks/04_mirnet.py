@@ -308,7 +308,7 @@ for name, pool in {"maximum": layers.MaxPooling2D(), "blur": BlurPool()}.items()
 
 # %% [markdown]
 # The stripes below get wider towards the right. Where they are too fine for the small picture
-# they should turn grey. With the maximum they turn white.
+# they should turn grey. With the maximum they turn into light and false stripes.
 
 # %%
 position = np.linspace(0, 1, 240)
@@ -496,7 +496,7 @@ display.plot_curves(d, rows, "difference", "loss", diagonal=False)
 # %% [markdown]
 # A loss of single pixels does not mind blurred texture. With `ssim_weight` above zero the
 # multi-scale structural similarity joins in, which compares contrast and pattern of small
-# windows; it is off here because it takes time and needs longer training to pay.
+# windows; it is off here because it takes time.
 
 
 # %%
@@ -605,8 +605,8 @@ display.show_images({"low": low, "enhanced": enhanced, "normal": normal})
 #
 # The example by two curves that know nothing of networks, by what was just trained, and by what the
 # project ships. The sentence below is computed from the scores. Where a training
-# is behind, compare the brightness first: noise is learnt sooner. How long the shipped network was
-# trained, and on what, stands in its card.
+# is behind, look for the reason: is it the brightness, the colour or the noise? How long the
+# shipped network was trained, and on what, stands in its card.
 
 # %%
 learnt = {"trained here": enhanced, "shipped": load_enhancer("mirnet").enhance(low)}
@@ -622,7 +622,7 @@ print(f"After {run.total_steps} steps here: {sentence}")
 #
 # The weights of the pixels can be read out of the network: they come from its only 5×5
 # convolutions, one for each stream. Each is used twice per block, in both columns; here is
-# the second time.
+# the second time. Each map has a scale of its own: read its colour bar before you compare.
 
 
 # %%
@@ -694,7 +694,8 @@ trained = load_enhancer(save_enhancer(training.clipped(final), run.folder / "mir
 # scenes on with a 95 % interval. The epoch was chosen on these very photos, so the score is a
 # little flattered; a last check on photos that decided nothing is what `test` is for.
 #
-# What pairs teach first is to remove noise; how bright a photo should be takes longer.
+# PSNR asks for the right brightness and for clean detail at once, SSIM forgives more of a wrong
+# brightness: compare the two columns.
 
 # %%
 methods = {name: enhancers.BASELINES[name] for name in ("input", "gamma", "auto_gamma")}
@@ -876,8 +877,8 @@ def residual_unet(width=36):
 
 # %% [markdown]
 # All get the same seed, steps, crops and loss; of each the best weights are measured. How much of
-# a difference is chance? Two more runs of the network, with other seeds, tell. Here only the copy
-# is trained, to see that it runs; the profile `cpu` trains them all.
+# a difference is chance? Two more runs of the network, with other seeds, tell. By default only the
+# copy is trained, to see that it runs; the profile `cpu` trains them all.
 
 # %%
 own = partial(mirnet, *numbers)
@@ -928,8 +929,8 @@ evaluation.save_records("04_ablations", records, run.folder)
 Markdown(evaluation.table(records))
 
 # %% [markdown]
-# A few seconds of training say nothing about quality. The same cells with the profile `cpu`, on
-# LOL's pairs, gave this record:
+# A few seconds of training would say nothing about quality. The same cells with the profile `cpu`,
+# on LOL's pairs, gave this record:
 
 # %%
 ablations_lol = evaluation.load_records("mirnet_rivals")
@@ -957,7 +958,8 @@ for name in ("channel_softmax", "pixel_attention", "max_and_nearest", "lost_stre
 # 600×400 takes on two processor cores, and against the parameters.
 
 # %%
-reached = {name: record["summary"]["psnr"]["mean"] for name, record in ablations_lol.items()}
+networks = ("mirnet", "base", "keras_io", "unet", "zero_dce")
+reached = {name: ablations_lol[name]["summary"]["psnr"]["mean"] for name in networks}
 points = {name: (ablations_lol[name]["seconds"], dB) for name, dB in reached.items()}
 display.cost_chart(points, "seconds for a photo of 600×400", "PSNR on LOL's val pairs (dB)")
 
@@ -966,9 +968,10 @@ points = {name: (ablations_lol[name]["parameters"], dB) for name, dB in reached.
 display.cost_chart(points, "parameters", "PSNR on LOL's val pairs (dB)")
 
 # %% [markdown]
-# Three times the blocks (`base`) take three times as long and bring next to nothing after equally
-# many steps; a larger network pays with longer training. What the project ships as `mirnet` is the
-# first of these, trained for sixteen times as many steps, on larger crops:
+# Three times the blocks (`base`) take nearly three times as long and bring less than seeds differ
+# after equally many steps; whether they pay with longer training, this record does not tell. What
+# the project ships as `mirnet` is the first of these, trained for sixteen times as many steps, on
+# larger crops:
 
 # %%
 Markdown(evaluation.table(evaluation.load_records("lol_val"), ["psnr", "ssim"]))
@@ -985,7 +988,7 @@ Markdown(evaluation.table(evaluation.load_records("mirnet_crops")))
 # From the first row to the second, noise and detail get better: SSIM rises, and so does the PSNR
 # that makes the mean brightness right. The blind PSNR falls, because the network misjudges how
 # bright a *whole* photo should be. It had never seen one: the means in its attention were always
-# those of a crop. Crops as large as the photos put that right in half an hour.
+# those of a crop. 2,400 steps on crops as large as the photos put that right.
 #
 # A score has a share of chance, too: the training of the first row with other seeds. (The first 41
 # epochs of seed 0 followed a longer schedule.)
@@ -996,9 +999,9 @@ Markdown(evaluation.table(evaluation.load_records("mirnet_seeds"), ["psnr", "ssi
 # %% [markdown]
 # ## Where it fails
 #
-# **Noise and detail.** The network removes noise, and takes fine texture for noise: compare the
+# **Noise and detail.** A network that removes noise may take fine texture for noise: compare the
 # crops. **Another kind of dark.** It has learnt how much light its training photos lacked; a
-# photo that is well exposed, or dark in another way, gets the same treatment. A pair teaches
+# photo that is well exposed, or dark in another way, may get the same treatment. A pair teaches
 # what is right for *its* scene, and a network trained on few scenes has seen few.
 
 # %%

@@ -265,7 +265,7 @@ for name, network in variants.items():
 # ## Second finding: photos that change each other
 #
 # With statistics of the batch, the result for a photo depends on its company. The example alone,
-# with three copies of itself, and with three other photos:
+# alone once more, and with three other photos:
 
 
 # %%
@@ -568,8 +568,8 @@ evaluation.save_records("06_resnet_gan", records, folder)
 Markdown(evaluation.table(records))
 
 # %% [markdown]
-# After so few steps on three scenes neither has learnt much. The same cells with the profile `cpu`,
-# on LOL's pairs, gave this record; the last row is what the project ships.
+# Few steps on few scenes say little. The same cells with the profile `cpu`, on LOL's pairs, gave
+# this record; the last row is what the project ships.
 
 # %%
 Markdown(evaluation.table(evaluation.load_records("resnet_gan_lol")))
@@ -684,7 +684,7 @@ for share in (1.0, 0.25):
 #
 # The example by two curves that know nothing of networks, by what was just trained, and by what the
 # project ships. The sentence below is computed from the scores. This generator has to
-# build the photo anew: no path leads around its blocks from input to output.
+# build the photo anew: its output is not added to the dark photo.
 
 # %%
 learnt = {"trained here": trained.enhance(low)}
@@ -716,8 +716,8 @@ print(f"{psnr(stretched, pale):.1f} dB from what was to be saved")
 # ## Where it fails
 #
 # **The receptive field ends.** Away from normalisation, which sees the whole photo but only as two
-# numbers per channel, a pixel is decided by its neighbourhood. **Well-exposed photos** are changed
-# for no reason. **Strong noise** is taken for texture.
+# numbers per channel, a pixel is decided by its neighbourhood. **Well-exposed photos** may be
+# changed for no reason. **Strong noise** may be taken for texture.
 
 # %%
 good = core.to_float(data.sample_scenes()["coffee"])[::2, ::2]

@@ -271,7 +271,8 @@ def thinned(render):
 
 
 # %%
-best_first = [*reversed(enhancers), *BASELINES]
+best_first = evaluation.ranking(evaluation.load_records("lol_val"))
+best_first = sorted(methods, key=[*best_first, *methods].index)
 sides = {"left": list(methods), "right": best_first, "strength": (0.0, 1.0, 0.05, 1.0)}
 sides |= {"position": (0.0, 1.0, 0.01, 0.5), "crop": crops}
 side_by_side = display.image_slider(before_after, preview=thinned(before_after), **sides)
@@ -284,8 +285,8 @@ display.static(before_after, **sides)
 # ## The difference, amplified
 #
 # Grey is where two methods agree; brighter or coloured is where the first has more of that
-# colour. Amplified enough, the difference of a network and a curve shows the noise that one
-# keeps and the other removes.
+# colour. Amplified enough, the difference of a network that removes noise and a curve shows that
+# noise.
 
 
 # %%
@@ -445,8 +446,8 @@ paired = "\n".join(lines)
 Markdown(paired)
 
 # %% [markdown]
-# *Open* means that forty photos cannot tell; *reversed*, that the other metric is sure of the
-# opposite.
+# *Open* means that forty photos cannot tell; *reversed*, that this metric is sure of the opposite
+# of the ranking.
 #
 # ## What quality costs
 #
@@ -657,8 +658,8 @@ for metric in effects:
 # %% [markdown]
 # ## Where the unprocessed photo is better
 #
-# In some respects it is: nobody clips less than a dark photo. For each metric, the share of
-# photos in which the *input* beats the method:
+# In some respects it may be: a dark photo has hardly anything to clip. For each metric, the share
+# of photos in which the *input* beats the method:
 
 
 # %%
@@ -712,7 +713,7 @@ for name in swept:
         )
 
 # %% [markdown]
-# A method that was trained on very dark photos brightens what was nearly fine. Ask first whether
+# A method that was trained on very dark photos may brighten what was nearly fine. Ask first whether
 # a photo is too dark; and if you have the camera's raw file, brighten that, because it holds more
 # than 256 levels.
 #
@@ -800,7 +801,7 @@ parts = [
     ("Trained here, judged there", cross),
     ("Noise, colour, highlights", effect_table),
     ("Where the input is better", input_table),
-    ("More light, less help", sweep),
+    ("Help by the share of the light", sweep),
     ("Keypoints found again", keypoint_table),
 ]
 title = "Low-light enhancement: the methods compared"
@@ -851,9 +852,9 @@ print(f"{pair}: {mean:+.2f} dB, about {factor:.0f} times as many photos")
 # ## What was learnt
 #
 # - Look at dark windows and amplified differences; a whole photo hides what matters.
-# - Compare photo by photo. Forty photos settle large leads, not small ones.
+# - Compare photo by photo. Forty photos settle some leads and leave others open.
 # - Metrics disagree often, and for reasons: brightness, noise, colour are separate questions.
-# - Enhancement has side effects that can be measured; on a photo with enough light it does harm.
+# - Enhancement has side effects that can be measured; on a photo with enough light it can do harm.
 
 # %%
 from importlib.metadata import version
