@@ -567,6 +567,7 @@ print("same batch after a resume:", np.array_equal(stream.batch(3, 0)[0], resume
 # | a folder of pictures side by side | cut in two |
 # | a folder of well-lit photos | darkened by the simulated camera: you need no dark ones |
 # | a folder of dark photos | for `03_zero_dce`, which needs no others |
+# | a folder of camera raw files | developed, not brightened; then as one of photos |
 # | a pack, `.npz` | used as it is |
 # | several of them, joined with `+` | one after the other |
 
