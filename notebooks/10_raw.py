@@ -513,9 +513,9 @@ display.show_images(pictures, columns=2)
 # %% [markdown]
 # ## Evaluation
 #
-# On validation scenes, at four ratios. Who does not know the ratio guesses the brightness: `blind`,
-# and so do the two enhancers that get LibRaw's photo. So the table has three columns: PSNR,
-# PSNR once the mean is right, and structure.
+# On validation scenes, at four ratios. Who is not told the ratio guesses the brightness: `blind`
+# does, and so do the methods that get LibRaw's photo. So there are three tables: PSNR, PSNR once
+# the mean is right, and structure.
 
 
 # %%
