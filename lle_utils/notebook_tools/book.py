@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
@@ -31,7 +32,7 @@ FOLDED = {  # tag of a cell -> how MyST-NB shows it: the output alone, or on a c
 
 CONF = """\
 project = {title!r}
-copyright = "the authors"
+author = copyright = "its authors"
 extensions = ["myst_nb"]
 nb_execution_mode = "off"
 nb_merge_streams = True
@@ -198,39 +199,48 @@ def dependencies(notebooks: Mapping[str, NotebookNode]) -> dict[str, list[str]]:
     return found
 
 
+def nearest(needed: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Leave out what a notebook needs through another one that it needs.
+
+    >>> nearest({"a": [], "b": ["a"], "c": ["a", "b"]})
+    {'a': [], 'b': ['a'], 'c': ['b']}
+    """
+
+    def behind(name: str) -> set[str]:
+        return {o for other in needed[name] for o in (other, *behind(other))}
+
+    return {
+        name: [o for o in others if not any(o in behind(other) for other in others)]
+        for name, others in needed.items()
+    }
+
+
 def dependency_drawing(needed: Mapping[str, list[str]]) -> str:
     """Draw the notebooks from left to right, each behind those that it needs; return an SVG."""
-    import io
-
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     column: dict[str, int] = {}
     for name in needed:  # in reading order, so that what is needed has its place already
-        column[name] = 1 + max((column.get(other, -1) for other in needed[name]), default=-1)
+        column[name] = 1 + max((column[other] for other in needed[name]), default=-1)
     rows = {c: [n for n in needed if column[n] == c] for c in sorted(set(column.values()))}
     height = max(map(len, rows.values()))
-    place = {
-        name: (2.4 * c, (len(names) - 1) / 2 - i)
+    figure = Figure(figsize=(2.0 * len(rows), 0.5 * height), facecolor="none")
+    axis = figure.add_axes((0, 0, 1, 1), xlim=(-0.5, len(rows) - 0.5), ylim=(height - 0.5, -0.5))
+    axis.set_axis_off()
+    style = {"boxstyle": "round,pad=0.35", "facecolor": "#dbe9f6", "edgecolor": "#0072b2"}
+    boxes = {
+        name: axis.text(c, i, name, ha="center", va="center", fontsize=9, color="black", bbox=style)
         for c, names in rows.items()
         for i, name in enumerate(names)
     }
-    figure = Figure(figsize=(2.1 * len(rows), 0.55 * height + 0.4), facecolor="none")
-    axis = figure.add_axes((0, 0, 1, 1))
-    axis.set_axis_off()
-    for name, others in needed.items():
+    FigureCanvasAgg(figure).draw()  # boxes have no size before
+    for name, others in nearest(needed).items():
         for other in others:
-            (x0, y0), (x1, y1) = place[other], place[name]
-            axis.annotate(
-                "",
-                (x1 - 0.85, y1),
-                (x0 + 0.85, y0),
-                arrowprops={"arrowstyle": "->", "color": "0.5"},
-            )
-    for name, (x, y) in place.items():
-        box = {"boxstyle": "round,pad=0.35", "facecolor": "#dbe9f6", "edgecolor": "#0072b2"}
-        axis.text(x, y, name, ha="center", va="center", fontsize=9, color="black", bbox=box)
-    axis.set_xlim(-1.1, 2.4 * (len(rows) - 1) + 1.1)
-    axis.set_ylim(-height / 2 - 0.2, height / 2 + 0.2)
+            ends = {"patchA": boxes[other].get_bbox_patch(), "patchB": boxes[name].get_bbox_patch()}
+            arrow = {"arrowstyle": "->", "color": "0.5", "shrinkA": 1, "shrinkB": 1, **ends}
+            places = (boxes[name].get_position(), boxes[other].get_position())
+            axis.annotate("", *places, arrowprops=arrow)
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True)
     return buffer.getvalue()
