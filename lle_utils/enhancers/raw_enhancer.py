@@ -27,7 +27,8 @@ from lle_utils.nn.complexity import bytes_per_pixel
 
 LARGEST_RATIO = 1000.0  # to which a frame is amplified unasked
 CLIPPED_SHARE = 0.01  # of a frame that may reach white where the ratio is not told
-GLANCE_SIDE = 128  # cells: the frame is reduced to so many to choose its brightness
+GLANCE_SIDE = 128  # cells that a frame is reduced to at most, to choose its brightness
+GLANCE_BLOCK = 8  # cells at least that are averaged along each side, against noise
 
 
 @dataclass
@@ -145,10 +146,11 @@ def glance(frame: RawFrame) -> np.ndarray:
         frame: A frame.
 
     Returns:
-        float ``(h, w, 3)`` of about `GLANCE_SIDE` cells, of the frame as it was exposed; not
-        clipped, not turned.
+        float ``(h, w, 3)`` of at most about `GLANCE_SIDE` cells, of the frame as it was exposed;
+        not clipped, not turned.
     """
-    factor = max(1, min(min(frame.planes.shape[:2]), max(frame.planes.shape[:2]) // GLANCE_SIDE))
+    shape = frame.planes.shape[:2]
+    factor = min(max(GLANCE_BLOCK, max(shape) // GLANCE_SIDE), min(shape))
     red, green, other, blue = np.moveaxis(block_mean(amplified(frame, 1.0), factor), -1, 0)
     return np.stack([red, (green + other) / 2, blue], -1) @ frame.matrix.T
 

@@ -150,3 +150,12 @@ def test_the_shipped_one_on_real_files():
         result = as_float(load_enhancer("raw_unet").enhance(path))
         assert 0.3 < result.mean() < 0.6
         assert (result >= 1).any(-1).mean() < 0.03
+
+
+@pytest.mark.parametrize(("ratio", "most"), [(5, 4.0), (20, 6.0)])
+def test_the_shipped_one_keeps_colors(notebook, ratio, most):
+    """A network that knows photos of rooms alone turned green and magenta grey."""
+    chart = notebook.hue_chart()
+    frame = RawCamera().shoot(chart, ratio, 1)
+    result = as_float(load_enhancer("raw_unet").enhance(frame, ratio=ratio))
+    assert notebook.color_error(result, chart) < most
