@@ -603,7 +603,8 @@ by_ratio(records, methods, "ssim")
 # ## What a long training gives
 #
 # The project ships `raw_unet`, trained on LOL's well-lit photos with the sizes of the profile `cpu`
-# (its card says in which two parts) and judged on its validation scenes. First PSNR, then PSNR once the mean is right, then structure.
+# (its card says in which two parts) and judged on its validation scenes. First PSNR, then PSNR
+# once the mean is right, then structure.
 
 # %%
 shipped = evaluation.load_records("raw")
