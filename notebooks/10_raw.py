@@ -706,8 +706,9 @@ display.show_images({name: core.as_float(photo) for name, photo in pictures.item
 # ## Where it fails
 #
 # **Other noise.** Real sensors have hot pixels, banding that is no white noise, and purple glow at
-# a corner; the model has none. **The last photons.** At 1/300 middle gray is a few electrons:
-# the network paints what such places usually look like. **Lights.** What the sensor has clipped
+# a corner; the model has none. **The last photons.** At 1/300 middle gray is a few electrons: what
+# is left is coarse, and noise of large grain stays. A network that blurs everything may have more
+# structure there by its score; look at both. **Lights.** What the sensor has clipped
 # stays clipped, and white balance turns it pink if one colour clips before the others.
 
 # %%
