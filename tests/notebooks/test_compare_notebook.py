@@ -86,7 +86,8 @@ def test_share_of_photos_in_which_the_input_wins(notebook, scores):
 
 
 def test_steps_down_the_ranking_with_their_verdict(notebook, scores):
-    (first, *_), (second, mean, low, high) = notebook.steps_down(scores, ["a", "b", "c"], "psnr")
+    thrice = {name: record(name, psnr=r["values"]["psnr"] * 3) for name, r in scores.items()}
+    (first, *_), (second, mean, low, high) = notebook.steps_down(thrice, ["a", "b", "c"], "psnr")
     assert (first, second) == ("a − b", "b − c")
     assert mean == pytest.approx((9 + 2 + 12) / 3)
     assert notebook.verdict(low, high) == "clear"
