@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from types import ModuleType
+
 
 def is_expected(error: BaseException) -> bool:
     """Tell an error that speaks to the user from one that speaks to a programmer.
@@ -10,3 +13,20 @@ def is_expected(error: BaseException) -> bool:
     those of files and of packages that are not installed.
     """
     return isinstance(error, OSError | ImportError) or type(error).__module__.startswith("lle_")
+
+
+def require(module: str, extra: str, what: str = "This format") -> ModuleType:
+    """Import a package that an extra of ours installs.
+
+    Args:
+        module: Its name.
+        extra: Of ours.
+        what: What needs it, for the message.
+
+    Raises:
+        ImportError: If it is not installed; the message says how to.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(f'{what} needs {module}: pip install "lle-utils[{extra}]".') from error

@@ -10,6 +10,8 @@ import os
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -17,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from lle_utils.core.errors import require
 from lle_utils.core.images import PNG_LEVEL, SUFFIXES, ImageError, decode_uint8
 from lle_utils.core.paths import atomic_path
 
@@ -24,7 +27,13 @@ HEIF_SUFFIXES = (".heic", ".heif")
 RAW_SUFFIXES = (".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".pef", ".raf", ".rw2", ".srw")
 READABLE = (*SUFFIXES, *HEIF_SUFFIXES, *RAW_SUFFIXES)
 DEEP_SUFFIXES = (".png", ".tif", ".tiff")  # what can be written in 16 bits
-SRGB_CURVE = (2.4, 12.92)  # as LibRaw takes it; its own default is that of BT.709
+DEVELOPED = {  # how LibRaw develops: sRGB, which is not its default, in 16 bits
+    "use_camera_wb": True,
+    # Automatic brightening would do, worse and unasked, what this package is for.
+    "no_auto_bright": True,
+    "output_bps": 16,
+    "gamma": (2.4, 12.92),
+}
 ORIENTATION, EXIF_IFD, GPS_IFD = 0x0112, 0x8769, 0x8825
 # What says how, when and by whom a photo was taken; the rest describes the old file's layout.
 KEPT_TAGS = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432)
@@ -115,7 +124,7 @@ def write_photo(path: str | os.PathLike, photo: Photo, quality: int = 95) -> Pat
             temporary.write_bytes(_encode_deep_png(pixels, photo))
         else:
             note = _note_of(photo.exif)
-            _require("tifffile", "photos").imwrite(
+            require("tifffile", "photos").imwrite(
                 temporary,
                 pixels,
                 photometric="rgb",
@@ -153,31 +162,33 @@ def _note_of(exif: bytes) -> str:
     return str(block.get(MADE_WITH, ""))
 
 
-def _require(module: str, extra: str):
-    import importlib
-
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(
-            f'This format needs {module}: pip install "lle-utils[{extra}]".'
-        ) from error
-
-
 def _register_heif() -> None:
-    _require("pillow_heif", "photos").register_heif_opener()
+    require("pillow_heif", "photos").register_heif_opener()
+
+
+@contextmanager
+def open_raw(content: bytes, path: Path) -> Iterator:
+    """Open a camera raw file as ``rawpy.RawPy``, for a ``with`` block.
+
+    Args:
+        content: Of the file.
+        path: Its name, for a message.
+
+    Raises:
+        ImageError: If it cannot be read, now or in the block.
+        ImportError: If rawpy is not installed.
+    """
+    rawpy = require("rawpy", "photos", "Camera raw")
+    try:
+        with rawpy.imread(BytesIO(content)) as raw:
+            yield raw
+    except rawpy.LibRawError as error:
+        raise ImageError(f"{path} is no readable camera raw file: {error}.") from error
 
 
 def _develop(content: bytes, path: Path) -> np.ndarray:
-    rawpy = _require("rawpy", "photos")
-    try:
-        with rawpy.imread(BytesIO(content)) as raw:
-            # Automatic brightening would do, worse and unasked, what this package is for.
-            return raw.postprocess(
-                use_camera_wb=True, no_auto_bright=True, output_bps=16, gamma=SRGB_CURVE
-            )
-    except rawpy.LibRawError as error:
-        raise ImageError(f"{path} is no readable camera raw file: {error}.") from error
+    with open_raw(content, path) as raw:
+        return raw.postprocess(**DEVELOPED)
 
 
 def kept_exif(content: bytes) -> bytes:
@@ -204,7 +215,7 @@ def _icc_of(content: bytes) -> bytes | None:
 
 def _deep_png(content: bytes, path: Path) -> tuple[np.ndarray, int, bytes | None]:
     """Read a PNG of 16 bits, which Pillow cuts to 8."""
-    av = _require("av", "video")
+    av = require("av", "video")
     try:
         with Image.open(BytesIO(content)) as picture:
             orientation = picture.getexif().get(ORIENTATION, 1)
@@ -229,7 +240,7 @@ def _tiff_is_deep(content: bytes) -> bool:
 
 
 def _deep_tiff(content: bytes, path: Path) -> tuple[np.ndarray, int, bytes | None]:
-    tifffile = _require("tifffile", "photos")
+    tifffile = require("tifffile", "photos")
     try:
         with tifffile.TiffFile(BytesIO(content)) as file:
             page = file.pages[0]

@@ -228,7 +228,7 @@ def _developed_pair(pair: RawPair) -> Pair:
     return Pair(pair.name, partial(_quarter, pair.short), partial(_quarter, pair.long))
 
 
-@lru_cache(1)  # the same long exposure belongs to several short ones in turn
+@lru_cache(2)  # one long exposure belongs to several short ones, which are read in turn with it
 def _quarter(path: Path) -> np.ndarray:
     return developed_file(path, 4)
 

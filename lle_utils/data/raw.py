@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import tempfile
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
+from lle_utils.core.errors import require
 from lle_utils.core.exposure import linear_to_srgb, srgb_to_linear
 from lle_utils.core.images import ImageError, to_float, to_uint8
 from lle_utils.core.paths import atomic_path
-from lle_utils.core.photo_formats import RAW_SUFFIXES, SRGB_CURVE, read_photo
+from lle_utils.core.photo_formats import DEVELOPED, RAW_SUFFIXES, open_raw, read_photo
 from lle_utils.core.resizing import block_mean
 
 QUARTER_TURNS = {0: 0, 3: 2, 5: 1, 6: 3}  # LibRaw's flip -> anticlockwise
@@ -65,25 +64,8 @@ def read_raw(path: str | os.PathLike) -> RawFrame:
     path = Path(path)
     if path.suffix.lower() not in RAW_SUFFIXES:
         raise ImageError(f"{path} is no camera raw file; expected {', '.join(RAW_SUFFIXES)}.")
-    content = path.read_bytes()
-    rawpy = require("rawpy")
-    try:
-        with rawpy.imread(BytesIO(content)) as raw:
-            return _frame(raw, path)
-    except rawpy.LibRawError as error:
-        raise ImageError(f"{path} is no readable camera raw file: {error}.") from error
-
-
-def require(module: str):
-    """Import a package of the extra ``photos``.
-
-    Raises:
-        ImportError: If it is not installed; the message says how to.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(f'Camera raw needs {module}: pip install "lle-utils[photos]".') from error
+    with open_raw(path.read_bytes(), path) as raw:
+        return _frame(raw, path)
 
 
 def _frame(raw, path: Path) -> RawFrame:
@@ -179,7 +161,7 @@ def write_dng(
         (50778, "H", 1, 21, True),  # D65
     ]
     with atomic_path(Path(path)) as temporary:
-        require("tifffile").imwrite(
+        require("tifffile", "photos", "Camera raw").imwrite(
             temporary, mosaic, photometric="cfa", metadata=None, extratags=tags
         )
     return Path(path)
@@ -263,15 +245,7 @@ def develop(frame: RawFrame, brightness: float = 1.0) -> np.ndarray:
     Raises:
         ImportError: If rawpy or tifffile are not installed.
     """
-    rawpy = require("rawpy")
     with tempfile.TemporaryDirectory() as folder:
         path = write_dng(Path(folder) / "frame.dng", frame)
-        with rawpy.imread(str(path)) as raw:
-            return raw.postprocess(
-                use_camera_wb=True,
-                no_auto_bright=True,
-                output_bps=16,
-                gamma=SRGB_CURVE,
-                bright=brightness,
-                user_flip=frame.flip,
-            )
+        with open_raw(path.read_bytes(), path) as raw:
+            return raw.postprocess(**DEVELOPED, bright=brightness, user_flip=frame.flip)

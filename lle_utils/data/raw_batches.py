@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import keras
 import numpy as np
 
 from lle_utils.core.images import to_float
-from lle_utils.data.raw import RawFrame, amplified
+from lle_utils.data.raw import amplified
 from lle_utils.data.sid import RawPair, read_pair
 
 HELD, CHANGE_EVERY = 8, 8  # decoded pairs in memory, and steps until one of them is replaced
@@ -76,5 +77,5 @@ class RawPairStream(keras.utils.PyDataset):
         top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
         planes = frame.planes[top : top + side, left : left + side]
         photo = target[2 * top : 2 * (top + side), 2 * left : 2 * (left + side)]
-        raw = amplified(RawFrame(planes, frame.gains, frame.matrix), pair.ratio)
+        raw = amplified(replace(frame, planes=planes), pair.ratio)
         return raw, to_float(photo)

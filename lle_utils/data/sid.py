@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lle_utils.core.photo_formats import SRGB_CURVE
+from lle_utils.core.errors import require
+from lle_utils.core.photo_formats import DEVELOPED, open_raw
 from lle_utils.data.pairs import PairError, enumerate_names, natural_key
 from lle_utils.data.photo_folders import SourceError
-from lle_utils.data.raw import RawFrame, read_raw, require
+from lle_utils.data.raw import RawFrame, read_raw
 
 LARGEST_RATIO = 300.0  # exposure times beyond it are noted wrongly or useless, so the authors cut
 MISALIGNED = ("10034", "10045", "10172")  # scenes, as the authors say
@@ -129,15 +130,9 @@ def read_pair(pair: RawPair) -> tuple[RawFrame, np.ndarray]:
         ImageError: If a file cannot be read, or is of an X-Trans sensor.
         ImportError: If rawpy is not installed.
     """
-    frame, rawpy = read_raw(pair.short), require("rawpy")
-    with rawpy.imread(str(pair.long)) as raw:
-        target = raw.postprocess(
-            use_camera_wb=True,
-            no_auto_bright=True,
-            output_bps=16,
-            gamma=SRGB_CURVE,
-            output_color=rawpy.ColorSpace.raw,
-            user_flip=0,
-        )
+    frame = read_raw(pair.short)
+    in_camera_colors = require("rawpy", "photos", "Camera raw").ColorSpace.raw
+    with open_raw(pair.long.read_bytes(), pair.long) as raw:
+        target = raw.postprocess(**DEVELOPED, output_color=in_camera_colors, user_flip=0)
     height, width = (2 * side for side in frame.planes.shape[:2])
     return frame, target[:height, :width]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from lle_utils.core.exposure import CURVE_POINTS, expose, exposure_gain, linear_to_srgb
-from lle_utils.core.images import convert_like, pad_to_divisor, round_up
+from lle_utils.core.images import convert_like, pad_to_divisor
 from lle_utils.core.resizing import block_mean
 from lle_utils.data.raw import RawFrame, amplified, camera_to_srgb, read_raw, turned
 from lle_utils.enhancers.brightness import default_level
@@ -104,7 +104,7 @@ class RawEnhancer:
             for left in range(0, width, side):
                 y, x = max(top - margin, 0), max(left - margin, 0)
                 part = np.s_[y : top + side + margin, x : left + side + margin]
-                tile = self._run(RawFrame(frame.planes[part], frame.gains, frame.matrix), ratio)
+                tile = self._run(replace(frame, planes=frame.planes[part]), ratio)
                 inside = tile[2 * (top - y) :, 2 * (left - x) :][: 2 * side, : 2 * side]
                 place = np.s_[2 * top : 2 * (top + side), 2 * left : 2 * (left + side)]
                 result[place] = convert_like(inside, np.uint16)
@@ -114,10 +114,9 @@ class RawEnhancer:
         """Return the sRGB photo of a part, which is still to be turned."""
         height, width = frame.planes.shape[:2]
         divisor = self.card["multiple"] // 2
-        margin = round_up(min(divisor, 16), divisor)  # of reflection, where there is nothing more
-        padded = pad_to_divisor(amplified(frame, ratio), divisor, margin)
+        padded = pad_to_divisor(amplified(frame, ratio), divisor, padding=divisor)
         output = np.asarray(self.model.predict_on_batch(padded[None]))[0]
-        inside = output[2 * margin :, 2 * margin :][: 2 * height, : 2 * width]
+        inside = output[2 * divisor :, 2 * divisor :][: 2 * height, : 2 * width]
         return camera_to_srgb(np.clip(inside, 0, 1), frame)
 
     def _tile_side(self, frame: RawFrame, memory: int) -> int:

@@ -12,9 +12,15 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from lle_utils.core.errors import require
 from lle_utils.core.paths import project_root, write_text
 from lle_utils.notebook_tools.cells import public_address
-from lle_utils.notebook_tools.report import ReportError, executed_notebooks, printable
+from lle_utils.notebook_tools.report import (
+    ReportError,
+    executed_notebooks,
+    printable,
+    title_and_promise,
+)
 
 SHORT_PATH = ("00_start_here", "03_zero_dce", "08_compare")
 TITLE = "Low-light enhancement, notebook by notebook"
@@ -77,7 +83,7 @@ def build_book(run_folder: Path, target: Path) -> Path:
         ImportError: If MyST-NB or the theme are not installed.
     """
     for module in ("myst_nb", "sphinx_book_theme"):
-        _require(module)
+        require(module, "book", "The book")
     sources = write_sources(run_folder, target.parent / f"{target.name}_sources")
     options = ["-W", "--keep-going", "--quiet", "-E", "-b", "html"]
     outcome = subprocess.run(
@@ -88,15 +94,6 @@ def build_book(run_folder: Path, target: Path) -> Path:
     if outcome.returncode:
         raise ReportError(f"Sphinx refused the book:\n{outcome.stderr.strip()}")
     return target / "index.html"
-
-
-def _require(module: str) -> None:
-    import importlib
-
-    try:
-        importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(f'The book needs {module}: pip install "lle-utils[book]".') from error
 
 
 def write_sources(run_folder: Path, folder: Path) -> Path:
@@ -249,11 +246,10 @@ def dependency_drawing(needed: Mapping[str, list[str]]) -> str:
 def _index(notebooks: Mapping[str, NotebookNode]) -> str:
     rows = ["| notebook | what you do there | read | run |", "|---|---|---:|---:|"]
     for name, notebook in notebooks.items():
-        title, promise = _first_lines(notebook)
-        seconds = notebook.metadata["lle"]["seconds"]
-        rows.append(
-            f"| [{title}]({name}) | {promise} | {reading_minutes(notebook)} min | {seconds:.0f} s |"
-        )
+        title, promise = title_and_promise(name, notebook)
+        promise, seconds = " ".join(promise.split()), notebook.metadata["lle"]["seconds"]
+        times = f"{reading_minutes(notebook)} min | {seconds:.0f} s"
+        rows.append(f"| [{title}]({name}) | {promise} | {times} |")
     short = ", ".join(f"[{name}]({name})" for name in SHORT_PATH if name in notebooks)
     return f"""\
 # {TITLE}
@@ -280,10 +276,3 @@ time on two processor cores, on the small sample that needs no download.
 glossary
 ```
 """
-
-
-def _first_lines(notebook: NotebookNode) -> tuple[str, str]:
-    first = next(c.source for c in notebook.cells if c.source.startswith("# "))
-    title, _, rest = first.partition("\n")
-    promise = " ".join(rest.strip().partition("\n\n")[0].split())
-    return title.removeprefix("# ").strip(), promise

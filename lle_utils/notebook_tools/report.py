@@ -96,18 +96,24 @@ def executed_notebooks(folder: Path) -> dict[str, NotebookNode]:
 
 def _entry(name: str, notebook: NotebookNode) -> Entry:
     outcome = notebook.metadata.get("lle", INTERRUPTED_OUTCOME)
-    first = next((c.source for c in notebook.cells if c.source.startswith("# ")), f"# {name}")
-    title, _, rest = first.partition("\n")
+    title, promise = title_and_promise(name, notebook)
     return Entry(
         name=name,
         profile=outcome["profile"],
-        title=title.removeprefix("#").strip(),
-        promise=rest.strip().partition("\n\n")[0],
+        title=title,
+        promise=promise,
         seconds=outcome["seconds"],
         error=outcome["error"],
         figures=list(_figures(notebook)),
         tables=list(_tables(notebook)),
     )
+
+
+def title_and_promise(name: str, notebook: NotebookNode) -> tuple[str, str]:
+    """Return the title of a notebook, its name if it has none, and the paragraph below."""
+    first = next((c.source for c in notebook.cells if c.source.startswith("# ")), f"# {name}")
+    title, _, rest = first.partition("\n")
+    return title.removeprefix("#").strip(), rest.strip().partition("\n\n")[0]
 
 
 def _data(notebook: NotebookNode) -> Iterator[tuple[str, dict]]:
