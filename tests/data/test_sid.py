@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lle_utils.core.exposure import linear_to_srgb
-from lle_utils.core.images import to_float
+from lle_utils.core.images import ImageError, to_float
 from lle_utils.data.pairs import PairError
 from lle_utils.data.photo_folders import SourceError
 from lle_utils.data.raw import write_dng
@@ -111,6 +111,13 @@ def test_a_pair_is_a_dark_frame_and_the_photo_it_should_be(tree):
     assert linear_to_srgb(np.clip(light.mean((0, 1)), 0, 1))[1] == pytest.approx(
         linear_to_srgb((to_float(target).astype(float) ** 2.2).mean()), abs=0.1
     )
+
+
+def test_a_long_exposure_that_cannot_be_read_is_named(tree):
+    pair = raw_pairs(tree, "train")[0]
+    pair.long.write_bytes(b"junk" * 40)
+    with pytest.raises(ImageError, match=r"00001_00_10s\.ARW is no readable camera raw"):
+        read_pair(pair)
 
 
 def test_a_stream_cuts_both_at_the_same_place(tree):
