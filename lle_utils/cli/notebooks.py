@@ -45,7 +45,7 @@ def _add_names(parser: ArgumentParser) -> None:
 
 def _add_profile(parser: ArgumentParser) -> None:
     parser.add_argument("--profile", default="quick", help="parameters to run with (quick)")
-    parser.add_argument("--output", type=Path, help="folder for results (runs/PROFILE)")
+    parser.add_argument("-o", "--output", type=Path, help="folder for results (runs/PROFILE)")
 
 
 def _add_set(parser: ArgumentParser) -> None:
