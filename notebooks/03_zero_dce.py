@@ -297,6 +297,13 @@ print(f"{network.count_params():,} parameters; largest |r| {np.abs(maps).max():.
 assert network.count_params() == 79_416
 
 # %% [markdown]
+# The network, drawn from itself. A number is that of the channels, an arrow over boxes is a
+# shortcut, and the last box stands for the eight curves.
+
+# %%
+display.network_diagram(network)
+
+# %% [markdown]
 # ## Four losses instead of a well-lit photo
 #
 # What do we want of a photo that we have never seen? Four things, each a number that is small

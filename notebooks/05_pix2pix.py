@@ -241,6 +241,7 @@ def unet(width=64, levels=8, norm="batch", upsampling="transpose", dropout=0.5):
 published = unet()
 training.describe(published, multiple=256)
 assert published.count_params() == 54_425_859
+display.network_diagram(published)
 
 # %% [markdown]
 # Eight halvings ask for photos of 256×256. Ours may have fewer; any photo is padded by the loader
@@ -294,6 +295,7 @@ discriminator = patch_gan()
 assert discriminator.count_params() == 2_770_433
 answer = discriminator([np.zeros((1, 256, 256, 3))] * 2)
 print(f"{discriminator.count_params():,} parameters; 256x256 in, {answer.shape} out")
+display.network_diagram(discriminator)
 
 # %% [markdown]
 # Is it really 70? Ask the gradient: which pixels can change the logit in the middle?

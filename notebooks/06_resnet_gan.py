@@ -342,6 +342,12 @@ print(", a quarter of the light: ".join(f"{m:+.4f} ± {d:.4f}" for m, d in light
 print("the same twice:", np.array_equal(*(output_of(repaired, low) for _ in range(2))))
 
 # %% [markdown]
+# The repaired generator, drawn from itself. Sums go around its blocks, not joints:
+
+# %%
+display.network_diagram(resnet())
+
+# %% [markdown]
 # What do its blocks see? One feature before the blocks and after each, untrained:
 
 # %%

@@ -245,6 +245,7 @@ for channels in (32, 16):
 core.set_seed(seed)
 network = shed_light(width)
 training.describe(network)
+display.network_diagram(network, inside=True)
 
 # %% [markdown]
 # The decoder can be asked alone, again and again, once a photo is encoded. An `Enhancer` does

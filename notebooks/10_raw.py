@@ -346,6 +346,7 @@ untrained = np.asarray(network(planes))[0]
 encoded = np.asarray(EncodeLight()(light))
 half = np.abs(untrained - encoded / 2).max()
 print(f"untrained: {half:.1e} from half of the simple development")
+display.network_diagram(network)
 
 # %% [markdown]
 # ## Training data without end

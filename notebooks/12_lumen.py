@@ -284,6 +284,7 @@ training.describe(network, 2 ** len(widths))
 gain = exposure_gain(low, 0.5)
 untrained = network([low[None], np.array([[gain]], "float32")])
 print(f"untrained: {np.abs(untrained[0] - expose(low, gain)).max():.1e} from the exposed photo")
+display.network_diagram(network)
 
 # %% [markdown]
 # Two sizes have names. `lumen` is meant for photos of people who can wait a fifth of a second,

@@ -661,6 +661,7 @@ restore = restorer(widths)
 network = retinex(split, restore)
 divisor = 2 ** len(widths)
 training.describe(network, divisor)
+display.network_diagram(network, inside=True)
 
 # %% [markdown]
 # The pairs say how bright: in training the gain is the one that brings the whole dark photo to the

@@ -47,7 +47,7 @@ MARKERS, DASHES = "os^D", ("-", "--", ":", "-.")
 METHODS = (  # each has one colour, marker and dash in all charts
     *("lumen", "mirnet", "zero_dce_pp", "shed_light", "pix2pix", "resnet_gan", "zero_dce"),
     *("lumen_tiny", "auto_gamma", "gamma", "lime", "clahe", "gamma_clahe", "equalize"),
-    *("fixed_curve", "raw_unet", "exposed", "input"),
+    *("fixed_curve", "raw_unet", "exposed", "input", "retinex"),
 )
 CHANNELS = {"red": "#d62728", "green": "#2ca02c", "blue": "#1f77b4"}
 DIVERGING = "RdBu_r"

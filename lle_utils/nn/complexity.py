@@ -69,7 +69,7 @@ def _numbers_alive(model: Any, shapes: Sequence[tuple]) -> int:
     """Return the most numbers that feature maps hold at the same time."""
     import keras
 
-    calls, outputs = layer_calls(model, shapes)
+    calls, _, outputs = layer_calls(model, shapes)
     last_use = {id(t): step for step, call in enumerate(calls) for t in call.inputs}
     last_use |= {id(t): len(calls) for t in outputs}
     alive: dict[int, int] = {}
@@ -102,7 +102,7 @@ class LayerCall(NamedTuple):
     outputs: list
 
 
-def layer_calls(model: Any, shapes: Sequence[tuple]) -> tuple[list[LayerCall], list]:
+def layer_calls(model: Any, shapes: Sequence[tuple]) -> tuple[list[LayerCall], list, list]:
     """List the calls of a network in the order in which it makes them.
 
     Args:
@@ -110,8 +110,8 @@ def layer_calls(model: Any, shapes: Sequence[tuple]) -> tuple[list[LayerCall], l
         shapes: Of the inputs, without the batch axis.
 
     Returns:
-        The calls, and the outputs of the network. A tensor is the same object wherever it is
-        used.
+        The calls, and the inputs and outputs of the network. A tensor is the same object wherever
+        it is used.
     """
     import keras
 
@@ -124,9 +124,10 @@ def layer_calls(model: Any, shapes: Sequence[tuple]) -> tuple[list[LayerCall], l
 
     if isinstance(model, keras.Sequential):  # Keras tells the calls of functional models alone
         model = keras.Model(model.inputs, model.outputs)
-    inputs = keras.tree.pack_sequence_as(model.input, [keras.Input(shape) for shape in shapes])
-    copy = keras.models.clone_model(model, input_tensors=inputs, call_function=note)
-    return calls, copy.outputs
+    inputs = [keras.Input(shape) for shape in shapes]
+    packed = keras.tree.pack_sequence_as(model.input, inputs)
+    copy = keras.models.clone_model(model, input_tensors=packed, call_function=note)
+    return calls, inputs, copy.outputs
 
 
 def _tensors(nested: Any) -> list:

@@ -53,7 +53,7 @@ def test_listing_the_calls_leaves_the_network_as_it_is():
     x = layers.Conv2D(2, 1, name="first")(low)
     model = keras.Model(low, layers.Conv2D(3, 1, name="second")(x + x))
     output = model.layers[-1].output
-    calls, (last,) = layer_calls(model, [(8, 6, 3)])
+    calls, _, (last,) = layer_calls(model, [(8, 6, 3)])
     assert [call.layer.name for call in calls][::2] == ["first", "second"]
     assert calls[0].outputs[0] is calls[1].inputs[0]
     assert calls[-1].outputs[0] is last
