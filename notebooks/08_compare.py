@@ -625,10 +625,10 @@ print("; ".join(f"{first_in(records)} is first on {name}" for name, records in j
 # %% [markdown]
 # ## Where the field is
 #
-# Papers report scores on the fifteen test photos of LOL v1, *eval15*. The rows below are quoted from
-# them, each with where it was read; none was measured here. There are two tables, because a method
-# that may look at the brightness of the reference answers another question. The same network gains
-# two to seven decibels from that alone.
+# Papers report scores on the fifteen test photos of LOL v1, *eval15*. The rows below are quoted,
+# each with where it was read; none was measured here. There are two tables, because a method that
+# may look at the brightness of the reference answers another question. What that is worth to the
+# same network is printed below them.
 
 # %%
 published = tomllib.loads((core.data_dir() / "published.toml").read_text(encoding="utf-8"))
@@ -655,8 +655,8 @@ for name in sorted(both["blind"].keys() & both["told"].keys()):
     print(f"{name:14} {gain:+.2f} dB from what it was told")
 
 # %% [markdown]
-# Our own scores are in the leaderboard above, on forty photos of LOL whose scenes nobody was trained
-# on. They are **other photos**, so no row there may be laid beside a row here; and fourteen of the
+# Our own scores are in the leaderboard above, on forty photos of LOL whose scenes nobody was
+# trained on. They are **other photos**, so no row there may be laid beside a row here; and fourteen of the
 # fifteen of eval15 show a scene that is among the training photos, too. Whoever has the data
 # set measures its own row with `lle evaluate --data lol_test`.
 
