@@ -656,8 +656,8 @@ for name in sorted(both["blind"].keys() & both["told"].keys()):
 
 # %% [markdown]
 # Our own scores are in the leaderboard above, on forty photos of LOL whose scenes nobody was
-# trained on. They are **other photos**, so no row there may be laid beside a row here; and fourteen of the
-# fifteen of eval15 show a scene that is among the training photos, too. Whoever has the data
+# trained on. They are **other photos**, so no row there may be laid beside a row here; and fourteen
+# of the fifteen of eval15 show a scene that is among the training photos, too. Whoever has the data
 # set measures its own row with `lle evaluate --data lol_test`.
 
 # %%
