@@ -664,15 +664,18 @@ training.describe(network, divisor)
 display.network_diagram(network, inside=True)
 
 # %% [markdown]
-# The pairs say how bright: in training the gain is the one that brings the whole dark photo to the
-# mean of its twin. What is compared is the product, so that dark paint in dark corners counts as
-# little as it is seen.
+# How bright the result is, is the slider's affair: exposed by the same gain, the product of $R'$ and
+# $L$ has another mean than the photo would have, and no network should have to make up for that.
+# So the loss compares photos of like mean. (Liao et al., *GT-mean Loss*, ICCV 2025, go further and
+# weigh both; the *scores* below are never helped in this way.)
 
 
 # %%
 def restoration_loss(y_true, y_pred, ssim_weight):
-    """Return the Charbonnier loss plus the weighted structural similarity."""
-    return charbonnier_loss(y_true, y_pred) + ssim_weight * ssim_loss(y_true, y_pred)
+    """Return Charbonnier loss plus weighted structural similarity, at the mean of ``y_true``."""
+    means = [ops.mean(y, axis=(1, 2, 3), keepdims=True) for y in (y_true, y_pred)]
+    matched = y_pred * means[0] / ops.maximum(means[1], 1e-3)
+    return charbonnier_loss(y_true, matched) + ssim_weight * ssim_loss(y_true, matched)
 
 
 def about(divisor):

@@ -1,6 +1,7 @@
 """Sentences that a run once contradicted do not come back; every method ends on a picture."""
 
 import pytest
+from claims import CLAIMS
 
 from lle_utils.notebook_tools.cells import read_cells, source_path
 
@@ -67,3 +68,9 @@ def test_a_method_ends_on_a_picture_and_a_computed_sentence(name):
     assert '"trained here"' in code[place]
     assert "shipped" in code[place]
     assert "sentence" in code[place + 1]
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_what_is_checked_after_a_run_is_still_said(name):
+    text = source_path(name).read_text(encoding="utf-8").replace("\n# ", " ")
+    assert [phrase for phrase in CLAIMS[name] if phrase not in text] == []
