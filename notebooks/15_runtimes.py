@@ -234,6 +234,7 @@ def attempt(work):
         print(f"Not here: {error}")
 
 
+# %%
 target_folder = folder / "exported" / time.strftime("%Y%m%d-%H%M%S")  # nothing is overwritten
 written = {}
 for target in enhancers.EXPORT_TARGETS:
@@ -257,6 +258,7 @@ def operations(path):
     return Counter(node.op_type for node in onnx.load(path).graph.node)
 
 
+# %%
 if "onnx" in written:
     counted = operations(written["onnx"]["path"])
     print(f"{counted.total()} operations:", ", ".join(f"{n} {op}" for op, n in counted.items()))
@@ -288,11 +290,13 @@ if "openvino" in written:
 SIZE = (240, 360)
 
 
+# %%
 def one_size(run, photo):
     """Enhance a photo as an export for a single size would have it: stretched there and back."""
     return core.resize(run(core.resize(photo, SIZE)), photo.shape[:2])
 
 
+# %%
 mistakes = {
     "values to 255": lambda photo: np.clip(network.enhance(photo / 255) * 255, 0, 1),
     "blue, green, red": lambda photo: network.enhance(photo[..., ::-1])[..., ::-1],
@@ -365,6 +369,7 @@ def rounding_error(x, high, bits):
     return float(np.sqrt(np.mean((round_to_levels(x, 0, high, bits) - x) ** 2)))
 
 
+# %%
 largest, shares = features.max(), np.linspace(0.3, 3, 28)
 errors = {
     f"{bits} bits": [np.log10(rounding_error(features, s * largest, bits)) for s in shares]
@@ -400,6 +405,7 @@ def curves_with_bits(low, maps, bits):
     return x.astype(np.float32)
 
 
+# %%
 def enlarged_maps(enhancer, photo):
     """Return the maps (H, W, 24) that the curves of Zero-DCE use, as large as the photo."""
     last = [layer for layer in enhancer.model.layers if isinstance(layer, nn.UpsampleBilinear)][-1]
@@ -412,12 +418,14 @@ wall_maps = enlarged_maps(zero_dce, wall)
 smooth = curves_with_bits(wall, wall_maps, 24)
 
 
+# %%
 def rounded(bits_of_maps, bits_of_curves):
     """Show the wall in float, and beside it with maps and curves in so many bits."""
     maps = round_to_levels(wall_maps, -1, 1, bits_of_maps)
     return np.concatenate([smooth, curves_with_bits(wall, maps, bits_of_curves)], axis=1)
 
 
+# %%
 sliders = {"bits_of_maps": (2, 12, 1, 8), "bits_of_curves": (4, 16, 1, 8)}
 display.image_slider(rounded, **sliders)
 
@@ -444,6 +452,7 @@ def quantise(model, calibration, path):
     return Exported(path.with_suffix(".tflite"))
 
 
+# %%
 def with_maps_of(network, enhancer):
     """Return an enhancer whose maps another network draws, and whose curves are its own."""
     curves = split(enhancer.model)[1]
@@ -506,6 +515,7 @@ def int8_maps(enhancer, calibration, path):
     return with_maps_of(quantise(split(enhancer.model)[0], calibration, path), enhancer)
 
 
+# %%
 crops = dark[:, 120:240, 240:360]
 choices = {"dark crops": crops, "whole dark photos": dark}
 quantised = {}
@@ -540,9 +550,9 @@ display.show_images(pictures)
 # notice. So they are measured apart. The first call of a network is not like the others either:
 # memory is taken, and code is made for this size. It counts to the start.
 #
-# Each runtime gets a process of its own. In one process their threads would take the cores from
-# each other, as some keep waiting at full speed for the next photo. The program imports what it
-# needs, loads the network, enhances one photo, and then measures the network alone.
+# Each runtime gets a process of its own, so that its start and its memory are its own, and no
+# threads of another one are about. The program imports what it needs, loads the network, enhances
+# one photo, and then measures the network alone.
 
 # %%
 PROGRAM = """
@@ -563,15 +573,17 @@ print(json.dumps(told))
 """
 
 # %% [markdown]
-# Of several runs the quickest counts: whatever else the machine does can only make one slower.
+# Of several runs the quickest counts: whatever else the machine does can only make one slower. How
+# much else that is, its load says: how many programs wanted a core in the last minute, on average.
 
 # %%
-times = {}
+here, times = core.machine(), {}
 for name in runtimes:
     words = facts[name]["path"], exported, json.dumps(name != "openvino-fast"), json.dumps(batches)
     printed, peak = speed.run_python("-c", PROGRAM, *words)
     times[name] = json.loads(printed) | {"memory": peak}
     times[name]["each"] = min(times[name]["runs"])
+print(f"{here['cores']} cores, load before {here['load_before']:.1f}")
 
 # %% [markdown]
 # The record holds the times with the accuracy, for the same three pairs: the PSNR of the last
@@ -582,7 +594,7 @@ pairs, records = data.load(source, "val", seed)[:3], []
 for name, runtime in runtimes.items():
     record = evaluation.evaluate(name, runtime.enhance, pairs, ("psnr",), data=f"{source}, val")
     told = {key: facts[name][key] for key in ("difference", "bytes")}
-    records.append(record | {"parity": told, "times": times[name]})
+    records.append(record | {"parity": told, "times": times[name], "machine": here})
 evaluation.save_records("15_runtimes", records, folder).name
 
 # %%
@@ -641,6 +653,7 @@ def seconds_for(photos, start, each):
     return start + (photos - 1) * each
 
 
+# %%
 def wins(one, other):
     """Say for how many photos ``other`` takes less time than ``one``, each a (start, each)."""
     later, gained = other[0] - one[0], one[1] - other[1]
@@ -714,6 +727,7 @@ def session(path, threads):
     return lambda photo: opened.run(None, {"low": photo[None]})[0][0]
 
 
+# %%
 def undivided(single, several, threads):
     """Return the share p of the work that more threads do not make quicker, of Amdahl's law."""
     return (threads * several / single - 1) / (threads - 1)

@@ -42,6 +42,7 @@ def address(request, tmp_path) -> Iterator[str]:
         "10_raw",
         "11_exposures",
         "12_lumen",
+        "15_runtimes",
     ],
     indirect=True,
 )
