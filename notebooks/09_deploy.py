@@ -69,12 +69,7 @@ from PIL import Image, ImageCms
 from lle_utils import core, data, display, enhancers, nn
 from lle_utils.cli import main
 from lle_utils.core import luminance
-from lle_utils.enhancers import (
-    BASELINES,
-    Enhancer,
-    list_enhancers,
-    load_enhancer,
-)
+from lle_utils.enhancers import BASELINES, Enhancer, list_enhancers, load_enhancer
 
 # %% [markdown]
 # The next cell holds everything there is to set.
@@ -141,14 +136,17 @@ def table(head, rows):
     return Markdown("\n".join(f"| {' | '.join(map(str, line))} |" for line in lines))
 
 
+# %% [markdown]
+# Beside the maps there are the photo itself, its result, and what Keras holds before it has seen
+# any photo (`enhancers.KERAS_BYTES`).
+
 # %%
 large = np.broadcast_to(np.uint8(0), (4000, 6000, 3))  # stands for a photo, and takes no memory
 rows = []
 for name, enhancer in loaded.items():
     per_pixel, piece, side = plan(enhancer, large)
-    rows.append(
-        [name, f"{per_pixel:,.0f}", f"{piece / 1e9:.1f}", f"{side}×{side}" if side else "–"]
-    )
+    tiles = f"{side}×{side}" if side else "–"
+    rows.append([name, f"{per_pixel:,.0f}", f"{piece / 1e9:.1f}", tiles])
 limit = f"tiles within {enhancers.MEMORY_LIMIT / 1e9:g} GB"
 print(f"{sum(row[-1] != '–' for row in rows)} of {len(rows)} must cut this photo.")
 table(["enhancer", "bytes per pixel", "GB in one piece", limit], rows)
@@ -171,6 +169,10 @@ def change(enhancer, image):
     return np.log10(np.abs(moved).max(axis=-1) + 1e-8)
 
 
+# %% [markdown]
+# One network of each kind; a kind is known by the shape of what is not dark. A disc or a square
+# means that the network has a reach, colour everywhere that it has none:
+
 # %%
 kinds = [name for name in ("lumen", "zero_dce_pp", "pix2pix") if name in loaded]
 changes = {name: change(loaded[name], low) for name in kinds}
@@ -187,9 +189,10 @@ display.show_images(changes, limits=(-8, 0))
 # - pix2pix normalises each channel by its mean and variance over the **whole photo**, and MIRNet
 #   weighs channels by their means. Everything depends on everything.
 #
-# Where a network has such a reach, it can be added up from the layers; for Zero-DCE it is a sum of
-# equal steps. Enlarging the maps may add one more. The *overlap* of tiles covers both; the card
-# keeps it as `halo`. Does the sum agree with the map?
+# Where a network has such a reach, it can be added up from the layers. Zero-DCE reaches as far as
+# its convolutions do, in cells of that factor, and one cell more, since enlarging mixes the maps
+# of neighbouring cells. The *overlap* of tiles covers both; the card keeps it as `halo`. How far
+# did the map change?
 
 
 # %%
@@ -200,16 +203,24 @@ def reach(enhancer):
 
 
 # %%
-middle = [side // 2 for side in low.shape[:2]]
+def felt(enhancer, image):
+    """Return how far the middle pixel is felt, in cells of the divisor; both sides divide by it."""
+    cell = enhancer.size_divisor
+    middle = np.array(image.shape[:2]) // 2 // cell
+    return int(np.abs(np.argwhere(change(enhancer, image) > -7) // cell - middle).max())
+
+
+# %%
 for name in ("zero_dce", "zero_dce_pp"):
-    felt = np.abs(np.argwhere(change(loaded[name], low) > -7) - middle).max()
-    print(f"{name:12} reach {reach(loaded[name])}, changed as far as {felt}, ", end="")
-    print(f"overlap {loaded[name].overlap} pixels")
+    enhancer, cell = loaded[name], loaded[name].size_divisor
+    print(f"{name:12} cells of {cell}: convolutions reach {reach(enhancer) // cell}, ", end="")
+    print(f"changed as far as {felt(enhancer, low)}, overlap {enhancer.overlap // cell}")
 print("See the whole photo:", ", ".join(n for n in loaded if loaded[n].is_global))
 
 # %% [markdown]
 # ### Tiles and their seams
 #
+# A part of a photo is a photo, so the enhancer takes it as it is, and knows nothing of the rest.
 # Cut the photo into squares, enhance each, put them together. With an `overlap`, each square is
 # handed over with that many pixels around it, which are cut off again afterwards.
 
@@ -227,6 +238,10 @@ def cut(run, photo, side, overlap=0):
     return result
 
 
+# %% [markdown]
+# Zero-DCE++ on the whole photo, and on squares that know nothing of each other. Look along the
+# borders of the squares, on areas of one colour.
+
 # %%
 fast = loaded["zero_dce_pp"]
 whole = fast.enhance(low)
@@ -235,8 +250,9 @@ display.show_images({"whole": whole, "tiles without overlap": naive})
 
 # %% [markdown]
 # **The mistake.** Each tile is padded at its border as if the photo ended there, and the network
-# draws other curves. With the overlap from the card it sees all that it would have seen. Here is
-# the difference from the whole, amplified four times around grey, which is none.
+# draws other curves, which are right for the tile and wrong for the photo. With the overlap from
+# the card it sees all that it would have seen. Here is the difference from the whole, amplified
+# four times around grey, which is none.
 
 
 # %%
@@ -269,6 +285,9 @@ display.image_slider(seams, **sliders)
 
 # %%
 display.static(seams, **sliders)
+
+# %% [markdown]
+# The same in numbers, for a few widths up to that of the card:
 
 # %%
 step = fast.size_divisor
@@ -315,6 +334,9 @@ def tiled(enhancer, photo, side=128):
     return core.reach(result, level)(result) if enhancer.has_gain else result
 
 
+# %% [markdown]
+# The difference from the whole once more, with the statistics of each tile and with common ones:
+
 # %%
 agreed = {"each tile": naive, "a reduced photo": tiled(everything, low)}
 display.show_images({f"statistics of {k}": amplified(v, seen) for k, v in agreed.items()})
@@ -331,6 +353,9 @@ for name, enhancer in loaded.items():
     apart = [255 * np.abs(result - whole_part) for result in ways_to_cut]
     rows.append([name, *(f"{f(a):.2f}" for a in apart for f in (np.max, np.mean))])
     away[name] = apart[1].max()
+
+# %% [markdown]
+# Less than a level of 255 is what rounding to 8 bits would hide.
 
 # %%
 print("Agree to less than a level:", ", ".join(name for name in away if away[name] < 1))
@@ -357,6 +382,9 @@ def shoot(normal, exposure, dtype):
     dark = core.linear_to_srgb(exposure * core.srgb_to_linear(normal))
     return np.rint(dark * np.iinfo(dtype).max).astype(dtype)
 
+
+# %% [markdown]
+# The light falls off smoothly, so whatever steps we shall see are not of the wall.
 
 # %%
 lamp = data.illumination_map((240, 360), 0.15, seed)[..., None]
@@ -481,16 +509,16 @@ def enhanced_photo(photo):
 def timed(way, paths, target):
     """Run one of the two ways and return when each step was done."""
     log = []
-    works = {
-        "decode": core.read_photo,
-        "enhance": enhanced_photo,
-        "encode": core.write_photo,
-    }
+    works = {"decode": core.read_photo, "enhance": enhanced_photo, "encode": core.write_photo}
     way(paths, target, [logged(kind, work, log) for kind, work in works.items()])
     begin = min(start for _, start, _ in log)
     log.sort(key=lambda piece: piece[1])
     return [(kind, start - begin, stop - begin) for kind, start, stop in log]
 
+
+# %% [markdown]
+# Now both ways with the same photos. The network is called once before: its first call takes longer
+# than the others and would count for the way that comes first.
 
 # %%
 album = data.synthetic_pairs(count, (480, 720), seed + 2)
@@ -503,6 +531,10 @@ ways = {"one by one": one_by_one, "overlapped": overlapped}
 logs = {title: timed(way, paths, folder / title) for title, way in ways.items()}
 display.timeline(logs)
 
+# %% [markdown]
+# A bar is one piece of work. How many photos per second are that, and did a step take longer when
+# it shared the cores?
+
 # %%
 wall = {title: max(stop for *_, stop in log) for title, log in logs.items()}
 for title, log in logs.items():
@@ -512,6 +544,10 @@ for title, log in logs.items():
         print(f" {1000 * taken / count:.0f} ms to {kind},", end="")
     print()
 print(f"Overlapped, {wall['one by one'] / wall['overlapped']:.2f} times as many photos per second")
+
+# %% [markdown]
+# Threads are a good place for mistakes: a photo that is written under another's name, or before it
+# is finished. So we compare the files:
 
 # %%
 first, second = ([core.read_photo(p).pixels for p in sorted((folder / t).iterdir())] for t in ways)
@@ -612,11 +648,18 @@ def steady(lows, film, memory=0.9):
     return result
 
 
+# %% [markdown]
+# The first frame has nothing to be averaged with and stays as it is; then the curve settles.
+
 # %%
 smoothed = steady(shots, filmed)
 print(f"flicker {flicker(filmed):.2f} before, {flicker(smoothed):.2f} after")
 lights = {f"{video_method} frame by frame": brightness(filmed), "smoothed": brightness(smoothed)}
 display.plot_curves(np.arange(frames), lights, "frame", "mean luminance (of 255)", diagonal=False)
+
+# %% [markdown]
+# Is it so for every method? Two curves without a network are there to compare with: `gamma`, which
+# is the same for all frames, and `auto_gamma`, which is chosen for each frame by its brightness.
 
 # %%
 chosen = {name: method for name, method in BASELINES.items() if name in ("gamma", "auto_gamma")}
@@ -719,7 +762,7 @@ for name, film in {"one average": steady(cut_film, bright), "one for each part":
 # measurements of `08`:
 
 # %%
-code = main.main(["enhance", str(folder / "album"), "-o", str(folder / "bright")])
+code = main.main(["enhance", str(folder / "album"), "-o", str(folder / "bright"), "--overwrite"])
 print("exit code", code, "and", len(list((folder / "bright").iterdir())), "photos")
 
 # %% [markdown]

@@ -597,6 +597,10 @@ for name, runtime in runtimes.items():
     records.append(record | {"parity": told, "times": times[name], "machine": here})
 evaluation.save_records("15_runtimes", records, folder).name
 
+# %% [markdown]
+# The start is told in seconds, a later photo in milliseconds, memory is the most that the process
+# held, and the difference is the largest of any value from Keras:
+
 # %%
 head = "runtime, start (s), memory (MB), a photo (ms), file (MB), largest difference (of 255)"
 rows = []
@@ -665,12 +669,18 @@ def wins(one, other):
     return f"from {np.floor(meet) + 1:.0f} on" if gained > 0 else f"up to {np.ceil(meet) - 1:.0f}"
 
 
+# %% [markdown]
+# First without the conversion, as if every file were there already:
+
 # %%
 rows = []
 for photos in (1, 10, 100, 1000):
     taken = {name: seconds_for(photos, starts[name], each[name]) for name in each}
     rows.append([photos, *(f"{s:.1f}" for s in taken.values()), min(taken, key=taken.get)])
 table(["photos: seconds", *each, "quickest"], rows)
+
+# %% [markdown]
+# And with the conversion of this run, against Keras, which needs none:
 
 # %%
 for name, told in written.items():
@@ -692,7 +702,7 @@ for name, told in written.items():
 # %%
 per_second = {name: np.array(batches) / np.array(taken["batches"]) for name, taken in times.items()}
 gains = {name: rates / rates[0] for name, rates in per_second.items()}
-labels = "photos in a batch", "photos per second / those of the first"
+labels = "photos in a batch", "photos per second, as a multiple"
 display.plot_curves(np.array(batches), gains, *labels, diagonal=False)
 
 # %%
