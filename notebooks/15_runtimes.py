@@ -562,7 +562,7 @@ import numpy as np
 from lle_utils.enhancers import Exported, load_enhancer
 path, name, exact, sizes = *sys.argv[1:3], *map(json.loads, sys.argv[3:])
 network = Exported(path, exact) if path else load_enhancer(name).model
-photo, small = np.full((1, 384, 576, 3), 0.1, "float32"), np.full((120, 168, 3), 0.1, "float32")
+photo, small = np.full((1, 384, 576, 3), 0.1, "float32"), np.full((192, 192, 3), 0.1, "float32")
 network.predict_on_batch(photo)
 told = {"start": time.perf_counter() - begin}
 from lle_utils.benchmarks.speed import timed
@@ -636,9 +636,9 @@ display.cost_chart(costs, *labels)
 
 # %% [markdown]
 # Float exports are the same network in another coat; bfloat16 and int8 round, and the table says
-# how far that goes (on a processor without bfloat16 nothing changes). Keras brings all of
-# TensorFlow along, training included, and a SavedModel needs it too. The chart shows both costs at
-# once: good is what lies to the left and at the top.
+# how far that goes (on a processor without bfloat16 nothing changes). Keras brings its whole
+# backend along, training included, and a SavedModel needs TensorFlow too. The chart shows both
+# costs at once: good is what lies to the left and at the top.
 #
 # Which runtime is quickest depends on network, size of the photo, processor, and on what else the
 # processor does: threads that share the work of one photo wait for the one that is interrupted.
@@ -697,7 +697,7 @@ for name, told in written.items():
 #
 # Networks take several photos at once. A graphics card, which has thousands of units to keep busy,
 # gains much by it. A processor is busy with one photo already, unless that is small. For photos of
-# 168×120, photos per second as a multiple of what one at a time makes (1 is no gain):
+# 192×192, photos per second as a multiple of what one at a time makes (1 is no gain):
 
 # %%
 per_second = {name: np.array(batches) / np.array(taken["batches"]) for name, taken in times.items()}
@@ -891,7 +891,7 @@ for name, cut in kinds.items():
 # every call, even if there is but one photo to loop over.</details>
 
 # %% tags=["solution"]
-small = low[:120, :168]
+small = low[:192, :192]
 calls = {
     "predict": lambda: network.model.predict(small[None], verbose=0),
     "predict_on_batch": lambda: network.model.predict_on_batch(small[None]),
