@@ -169,13 +169,19 @@ def chart_axes(count: int, height: float, **shared: bool) -> tuple[Figure, np.nd
     return figure, axes[:count]
 
 
-def draw_picture(axis: Axes, picture: np.ndarray, name: str) -> None:
+def draw_picture(
+    axis: Axes,
+    picture: np.ndarray,
+    name: str,
+    limits: tuple[float, float] | None = None,
+) -> None:
     """Draw a photo, or a map in colours with a colour bar.
 
     Args:
         axis: Where to.
         picture: Float image ``(H, W, 3)`` in [0, 1], or a map ``(H, W)`` of finite values.
         name: What to call it in an error.
+        limits: Values at the two ends of the colours of a map; its own extremes when None.
 
     Raises:
         ValueError: If a map is not finite.
@@ -187,7 +193,8 @@ def draw_picture(axis: Axes, picture: np.ndarray, name: str) -> None:
         return
     if not np.isfinite(picture).all():
         raise ValueError(f"{name} contains NaN or infinite values; expected a finite map.")
-    drawn = axis.imshow(picture.astype(np.float32), cmap="viridis")
+    low, high = limits or (None, None)
+    drawn = axis.imshow(picture.astype(np.float32), cmap="viridis", vmin=low, vmax=high)
     color_bar(axis, drawn)
 
 

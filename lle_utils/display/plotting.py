@@ -32,6 +32,7 @@ def show_images(
     columns: int | None = None,
     titles: Sequence[str] | None = None,
     width: float = WIDTH,
+    limits: tuple[float, float] | None = None,
 ) -> Figure:
     """Show photos and single-channel maps in a grid.
 
@@ -42,6 +43,8 @@ def show_images(
         columns: Pictures per row; at most three by default.
         titles: Titles for a list of pictures.
         width: Width of the figure in inches.
+        limits: Values at the two ends of the colours of maps, so that several can be compared;
+            by default each map has its own.
 
     Returns:
         The figure.
@@ -56,7 +59,7 @@ def show_images(
         width = min(width, LONE_WIDTH)
     figure, axes = picture_axes(pictures, columns, width)
     for axis, title, picture in zip(axes, titles, pictures, strict=False):
-        draw_picture(axis, picture, title or "picture")
+        draw_picture(axis, picture, title or "picture", limits)
         axis.set_title(title)
     return figure
 

@@ -72,6 +72,14 @@ def test_show_images_gives_maps_a_colour_bar_as_tall_as_the_map():
     assert not panels(figure)[0].child_axes
 
 
+def test_show_images_draws_maps_in_one_scale_where_limits_are_given():
+    maps = {"faint": scene().max(-1) / 10, "strong": scene().max(-1)}
+    shared, own = (panels(plotting.show_images(maps, limits=limits)) for limits in ((0, 2), None))
+    assert [axis.get_images()[0].get_clim() for axis in shared] == [(0, 2)] * 2
+    faint, strong = (axis.get_images()[0].get_clim() for axis in own)
+    assert faint[1] == pytest.approx(strong[1] / 10)
+
+
 @pytest.mark.parametrize(
     ("picture", "error"),
     [

@@ -47,6 +47,11 @@ ONCE_FALSE = {
         "with enough light it does harm",  # lumen helps
         "Forty photos settle large leads, not small ones",
     ],
+    "09_deploy": [
+        "same in each frame, so averaging",  # flicker of 11 became 29
+        "Small copies",  # of which nothing was left to see
+    ],
+    "15_runtimes": ["draws another picture"],  # 39 dB against float: it looks the same
 }
 
 

@@ -43,6 +43,7 @@ def address(request, tmp_path) -> Iterator[str]:
         "11_exposures",
         "12_lumen",
         "13_retinex",
+        "15_runtimes",
     ],
     indirect=True,
 )
