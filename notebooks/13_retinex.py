@@ -664,10 +664,10 @@ training.describe(network, divisor)
 display.network_diagram(network, inside=True)
 
 # %% [markdown]
-# How bright the result is, is the slider's affair: exposed by the same gain, the product of $R'$ and
-# $L$ has another mean than the photo would have, and no network should have to make up for that.
-# So the loss compares photos of like mean. (Liao et al., *GT-mean Loss*, ICCV 2025, go further and
-# weigh both; the *scores* below are never helped in this way.)
+# How bright the result is, is the slider's affair: exposed by the same gain, the product of $R'$
+# and $L$ has another mean than the photo would have, and no network should have to make up for
+# that. So the loss compares photos of like mean. (Liao et al., *GT-mean Loss*, ICCV 2025, go
+# further and weigh both; the *scores* below are never helped in this way.)
 
 
 # %%
