@@ -658,6 +658,12 @@ lights = {f"{video_method} frame by frame": brightness(filmed), "smoothed": brig
 display.plot_curves(np.arange(frames), lights, "frame", "mean luminance (of 255)", diagonal=False)
 
 # %% [markdown]
+# And as the eye meets it: every frame lasts a twelfth of a second.
+
+# %%
+display.animation({"dark": shots, "frame by frame": filmed, "smoothed": smoothed}, fps=12)
+
+# %% [markdown]
 # Is it so for every method? Two curves without a network are there to compare with: `gamma`, which
 # is the same for all frames, and `auto_gamma`, which is chosen for each frame by its brightness.
 
