@@ -21,8 +21,8 @@ def animation(films: Mapping[str, Sequence[np.ndarray]], fps: float = 10) -> HTM
     """Show films side by side, in a loop; needs no kernel.
 
     Args:
-        films: Title -> frames, float images ``(H, W, 3)`` in [0, 1]; all films have equally many, of
-            one size.
+        films: Title -> frames, float images ``(H, W, 3)`` in [0, 1]; all films have equally many,
+            of one size.
         fps: Frames per second.
 
     Returns:
