@@ -125,7 +125,7 @@ def _seconds(*words: object) -> float:
 
 def _difference(plain: Path, ours: Path) -> int:
     from lle_utils.core.images import read_uint8
-    from lle_utils.enhancers.batch import ENHANCED_MARK
+    from lle_utils.enhancers.targets import ENHANCED_MARK
 
     pairs = [(path, ours / f"{path.stem}{ENHANCED_MARK}.png") for path in sorted(plain.iterdir())]
     return max(

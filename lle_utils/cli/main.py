@@ -11,6 +11,7 @@ from lle_utils.cli.command import complain
 from lle_utils.cli.data_sets import add_data_commands
 from lle_utils.cli.exports import add_export
 from lle_utils.cli.measure import add_measure_commands
+from lle_utils.cli.methods import add_methods
 from lle_utils.cli.notebooks import add_notebook_commands
 from lle_utils.cli.photos import add_photo_commands
 from lle_utils.cli.server import add_serve
@@ -21,6 +22,7 @@ GROUPS_OF_COMMANDS = (  # in the order of the help
     add_notebook_commands,
     add_data_commands,
     add_photo_commands,
+    add_methods,
     add_measure_commands,
     add_video,
     add_serve,
@@ -52,11 +54,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line; ``handler`` of what it parses does the work."""
     parser = argparse.ArgumentParser(prog="lle", description="Low-light enhancement notebooks.")
+    parser.add_argument("--version", action=_Version, help="show the version and exit")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add_commands in GROUPS_OF_COMMANDS:
         add_commands(commands)
     return parser
+
+
+class _Version(argparse.Action):
+    """Print the version; the packages are asked for it only then."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **options: object) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, **options)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"lle {version('lle-utils')}")
+        parser.exit()
 
 
 if __name__ == "__main__":

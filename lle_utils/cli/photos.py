@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lle_utils.cli.command import add_method_options, command, complain
+from lle_utils.cli.streams import standard_streams
 from lle_utils.enhancers.runtimes import RUNTIMES
 
 FORMATS_TO_WRITE = ("jpg", "png", "webp", "tif", "heic")
@@ -14,8 +15,16 @@ def add_photo_commands(commands) -> None:
     """Add ``lle enhance``."""
     enhance = command(commands, "enhance", _enhance, "Brighten photos, or folders of them.")
     enhance.epilog = "Example: lle enhance holiday/ night*.jpg -o bright/ --method mirnet"
-    enhance.add_argument("photos", nargs="+", metavar="PHOTO", help="file, folder or pattern")
-    enhance.add_argument("-o", "--output", type=Path, help="folder to write to (beside each)")
+    photo_help = "file, folder or pattern; - for standard input"
+    enhance.add_argument("photos", nargs="+", metavar="PHOTO", help=photo_help)
+    output_help = (
+        "folder to write to, or for one photo the file; - for standard output (beside each)"
+    )
+    enhance.add_argument("-o", "--output", type=Path, help=output_help)
+    suffix_help = "added to each name; {method} stands for the method (_enhanced)"
+    enhance.add_argument("--suffix", help=suffix_help)
+    recursive_help = "take folders with their subfolders, and make these again in the output"
+    enhance.add_argument("-r", "--recursive", action="store_true", help=recursive_help)
     add_method_options(enhance, "photo")
     format_help = "of the files to write (that of the photo; TIFF for camera raw)"
     enhance.add_argument("--format", choices=FORMATS_TO_WRITE, help=format_help)
@@ -23,16 +32,15 @@ def add_photo_commands(commands) -> None:
     enhance.add_argument("--memory", default="2GB", help="what the process may hold (2GB)")
     enhance.add_argument("--workers", type=int, help="photos in work at once (cores + 1)")
     enhance.add_argument("--overwrite", action="store_true", help="do again what is done")
+    dry_help = "say what would be written, and write nothing"
+    enhance.add_argument("--dry-run", action="store_true", help=dry_help)
     runtimes = ("auto", *RUNTIMES)
     runtime_help = "what runs the network (auto: whatever was measured to be quicker)"
     enhance.add_argument("--runtime", default="auto", choices=runtimes, help=runtime_help)
 
 
 def _enhance(options) -> int:
-    from tqdm import tqdm
-
     from lle_utils.core.photo_formats import RAW_SUFFIXES, READABLE
-    from lle_utils.enhancers.batch import Outcome, enhance_photos, pending, plan
     from lle_utils.enhancers.classical import BASELINES
     from lle_utils.enhancers.enhancer import check_level
     from lle_utils.enhancers.storage import is_raw
@@ -43,10 +51,24 @@ def _enhance(options) -> int:
     if wrong := _wrong_option(options):
         return complain(wrong)
     raw = options.method not in BASELINES and is_raw(options.method)
-    suffix = options.format and f".{options.format}"
-    targets = plan(options.photos, options.output, suffix, RAW_SUFFIXES if raw else READABLE)
     settings = _settings(options)
+    with standard_streams(options) as options:
+        return _enhance_files(options, memory, RAW_SUFFIXES if raw else READABLE, raw, settings)
+
+
+def _enhance_files(options, memory: int, kinds, raw: bool, settings: str) -> int:
+    from lle_utils.enhancers.batch import Outcome, enhance_photos, pending
+    from lle_utils.enhancers.targets import left_out
+
+    targets = _targets(options, kinds)
     wanted = targets if options.overwrite else pending(targets, settings)
+    skipped = len(targets) - len(wanted)
+    passed_over = left_out(options.photos, kinds, options.recursive)
+    if options.dry_run:
+        for target, photo in wanted.items():
+            print(f"{photo} -> {target}")
+        print(_conclusion(len(wanted), "would be enhanced", [], skipped, 0, passed_over))
+        return 0
     outcome = Outcome()
     if wanted:
         load = _load_developer if raw else _load_method
@@ -57,14 +79,52 @@ def _enhance(options) -> int:
             quality=options.quality,
             settings=settings,
             workers=options.workers,
-            show=lambda done: tqdm(done, total=len(wanted), unit="photo", disable=None),
+            show=_progress(len(wanted)),
         )
     for reason in outcome.failed.values():
         complain(reason)
-    print(_conclusion(outcome, skipped=len(targets) - len(wanted)))
-    if outcome.written and (warning := _caution(options.method)):
+    done, failed = outcome.written, len(outcome.failed)
+    shown = [] if getattr(options, "streams", False) else done
+    print(_conclusion(len(done), "enhanced", shown, skipped, failed, passed_over))
+    if done and (warning := _caution(options.method)):
         print(warning)
-    return int(bool(outcome.failed))
+    return int(bool(failed))
+
+
+def _progress(count: int):
+    """Return a function that shows how far photos are."""
+    from tqdm import tqdm
+
+    return lambda done: tqdm(done, total=count, unit="photo", disable=None)
+
+
+def _targets(options, kinds) -> dict[Path, Path]:
+    """Map each file to write to its photo.
+
+    Raises:
+        ImageError, FileNotFoundError: As `lle_utils.enhancers.plan`; or a single file is to be
+            written and there is not a single photo, or it is that photo.
+    """
+    from lle_utils.core.images import ImageError
+    from lle_utils.core.photo_formats import WRITABLE
+    from lle_utils.enhancers.targets import ENHANCED_MARK, Naming, plan
+
+    mark = ENHANCED_MARK if options.suffix is None else options.suffix
+    mark = mark.replace("{method}", Path(options.method).name)
+    output, suffix = options.output, options.format and f".{options.format}"
+    one_file = output and output.suffix.lower() in WRITABLE and not output.is_dir()
+    naming = Naming(output and (output.parent if one_file else output), mark, suffix)
+    targets = plan(options.photos, naming, kinds, options.recursive)
+    if not one_file:
+        return targets
+    if len(targets) > 1:
+        raise ImageError(
+            f"{output} is one file, but there are {len(targets)} photos; name a folder."
+        )
+    (photo,) = targets.values()
+    if output.exists() and photo.exists() and output.samefile(photo):
+        raise ImageError(f"{photo} would be overwritten; photos never are. Choose another -o.")
+    return {output: photo}
 
 
 def _settings(options) -> str:
@@ -110,6 +170,8 @@ def _wrong_option(options) -> str | None:
         return f"--quality is {options.quality}; expected 1 to 100."
     if options.workers is not None and options.workers < 1:
         return f"--workers is {options.workers}; expected 1 or more."
+    if options.suffix and Path(options.suffix).name != options.suffix:
+        return f"--suffix is {options.suffix!r}; expected part of a file name."
     return None
 
 
@@ -123,12 +185,19 @@ def _caution(method: str) -> str:
     return caution(load_card(data_dir() / "pretrained" / method))
 
 
-def _conclusion(outcome, skipped: int) -> str:
-    folders = sorted({str(path.parent) for path in outcome.written})
-    where = f", in {', '.join(folders[:3])}" if folders else ""
-    said = [f"{len(outcome.written)} enhanced{where}"]
+def _conclusion(
+    count: int, word: str, written: list[Path], skipped: int, failed: int, passed_over: tuple
+) -> str:
+    folders = sorted({str(path.parent) for path in written})
+    said = [f"{count} {word}" + (f", in {', '.join(folders[:3])}" if folders else "")]
     if skipped:
         said.append(f"{skipped} done before (--overwrite does them again)")
-    if outcome.failed:
-        said.append(f"{len(outcome.failed)} failed")
+    if failed:
+        said.append(f"{failed} failed")
+    strangers, folders_below = passed_over
+    if strangers:
+        said.append(f"{strangers} file{'s' * (strangers > 1)} of no known kind left out")
+    if folders_below:
+        folder = "subfolder" + "s" * (folders_below > 1)
+        said.append(f"{folders_below} {folder} left out (--recursive takes them)")
     return "; ".join(said)

@@ -25,7 +25,8 @@ from lle_utils.core.paths import atomic_path
 
 HEIF_SUFFIXES = (".heic", ".heif")
 RAW_SUFFIXES = (".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".pef", ".raf", ".rw2", ".srw")
-READABLE = (*SUFFIXES, *HEIF_SUFFIXES, *RAW_SUFFIXES)
+WRITABLE = (*SUFFIXES, *HEIF_SUFFIXES)
+READABLE = (*WRITABLE, *RAW_SUFFIXES)
 DEEP_SUFFIXES = (".png", ".tif", ".tiff")  # what can be written in 16 bits
 DEVELOPED = {  # how LibRaw develops: sRGB, which is not its default, in 16 bits
     "use_camera_wb": True,

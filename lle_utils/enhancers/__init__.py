@@ -7,7 +7,7 @@ DEFAULT_METHOD = "lumen"  # of commands, page and notebooks, for whoever names n
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "batch": ["Outcome", "enhance_photos", "pending", "plan"],
+        "batch": ["Outcome", "enhance_photos", "pending"],
         "classical": [
             "BASELINES",
             "FIXED_EXPONENT",
@@ -30,6 +30,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "openvino": ["OpenVinoEnhancer", "converted_path", "load_openvino"],
         "raw_enhancer": ["RawEnhancer", "chosen_ratio", "glance"],
         "runtimes": ["EXPORT_TARGETS", "RUNTIMES", "quickest", "quickest_runtimes"],
+        "targets": ["Naming", "left_out", "plan"],
         "storage": [
             "is_raw",
             "list_enhancers",

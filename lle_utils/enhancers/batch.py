@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,23 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from lle_utils.core.errors import is_expected
-from lle_utils.core.images import ImageError
 from lle_utils.core.paths import remove_partial, sha256
 from lle_utils.core.photo_formats import (
-    RAW_SUFFIXES,
-    READABLE,
     Photo,
     read_note,
     read_photo,
     with_note,
     write_photo,
 )
-from lle_utils.data.pairs import list_photos
 from lle_utils.enhancers.tiling import MEMORY_LIMIT, UNTILED_PIXELS
 
 WITHOUT_EXIF = (".bmp",)
-ENHANCED_MARK = "_enhanced"  # what is added to a photo's name
-RAW_TARGET_SUFFIX = ".tif"  # camera raw cannot be written; a TIFF keeps its 16 bits
 
 
 @dataclass
@@ -42,63 +35,6 @@ class Outcome:
 
     written: list[Path] = field(default_factory=list)
     failed: dict[Path, str] = field(default_factory=dict)
-
-
-def plan(
-    photos: Sequence[str | os.PathLike],
-    folder: str | os.PathLike | None = None,
-    suffix: str | None = None,
-    kinds: Sequence[str] = READABLE,
-) -> dict[Path, Path]:
-    """Map each file to write to the photo it comes from.
-
-    Args:
-        photos: Files, folders (without their subfolders) and patterns such as ``*.jpg``.
-        folder: Where to write; beside each photo when None.
-        suffix: Of all files to write, such as ``.jpg``; when None that of the photo, and
-            ``.tif`` for camera raw.
-        kinds: Suffixes of what is taken from folders and patterns.
-
-    Returns:
-        Targets, ``<name>_enhanced``, to photos. What an earlier run wrote into one of the
-        folders is no photo of the next.
-
-    Raises:
-        ImageError: If two photos would share a target, or a target is one of the photos.
-        FileNotFoundError: If a folder or pattern has no photo.
-    """
-    found = [photo for given in photos for photo in _expand(Path(given), kinds)]
-    given = {Path(os.path.abspath(photo)) for photo in found}
-    targets: dict[Path, Path] = {}
-    for photo in found:
-        ending = RAW_TARGET_SUFFIX if photo.suffix.lower() in RAW_SUFFIXES else photo.suffix
-        target = Path(folder or photo.parent) / f"{photo.stem}{ENHANCED_MARK}{suffix or ending}"
-        if targets.get(target, photo) != photo:
-            raise ImageError(f"{photo} and {targets[target]} would both be written to {target}.")
-        if Path(os.path.abspath(target)) in given:
-            raise ImageError(
-                f"{photo} would be written to {target}, which is one of the photos. "
-                "Choose another folder (-o)."
-            )
-        targets[target] = photo
-    return targets
-
-
-def _expand(given: Path, kinds: Sequence[str]) -> list[Path]:
-    if given.is_dir():
-        photos = [p for p in list_photos(given, kinds) if not p.stem.endswith(ENHANCED_MARK)]
-        where = f"{given} holds no photo"
-    elif not given.exists() and glob.has_magic(str(given)):
-        photos = [Path(name) for name in sorted(glob.glob(str(given), recursive=True))]
-        photos = [
-            p for p in photos if p.suffix.lower() in kinds and not p.stem.endswith(ENHANCED_MARK)
-        ]
-        where = f"No photo matches {given}"
-    else:
-        return [given]
-    if not photos:
-        raise FileNotFoundError(f"{where} of a known kind ({', '.join(kinds)}).")
-    return photos
 
 
 def note_of(photo: Path, settings: str) -> str:
