@@ -375,8 +375,8 @@ print(x.shape, "->", half.shape, "->", again.shape)
 # %% [markdown]
 # ## The multi-scale block
 #
-# Level 0 is full resolution, 1 a half, 2 a quarter. Drawn at one size, the pixels grow from level to
-# level, and a convolution of 3×3 of them sees ever more of the scene.
+# Level 0 is full resolution, 1 a half, 2 a quarter. Drawn at one size, the pixels grow from level
+# to level, and a convolution of 3×3 of them sees ever more of the scene.
 
 # %%
 levels = [low]
