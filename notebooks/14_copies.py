@@ -1219,7 +1219,8 @@ print(f"{len(findings)} slips; {caught} copies are caught, {passed} mended forms
 # %% [markdown]
 # Nearly all checks are of three kinds: an answer known in **closed form** (a shift, a ramp), a
 # **symmetry** (turn it, reorder it, do it twice), and a **change that must show** (move a stream,
-# take light away). Their inputs are neither constant nor square. None needs a data set.
+# take light away). Where a flat or a square picture could hide the slip, the input is neither. None
+# needs a data set.
 #
 # ## The copy as a whole
 #
@@ -1228,7 +1229,6 @@ print(f"{len(findings)} slips; {caught} copies are caught, {passed} mended forms
 # anew from its description.
 
 
-# %%
 # %%
 def biased(filters, size=3, activation=None):
     """Return the convolution of the copy, with a bias."""
