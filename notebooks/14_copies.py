@@ -44,7 +44,7 @@ if "google.colab" in sys.modules:  # elsewhere the package is installed already
 #
 # - to read code for the lines that run without a complaint and are wrong;
 # - to write a *check*: a case whose answer you know before you run anything;
-# - what each slip costs, in decibels, in brightness or in parameters, and which cost nothing;
+# - what each slip does to a score, a photo or a network, and that some do nothing that shows;
 # - why a test with zeros, or of shapes alone, cannot fail;
 # - how to find out what a part of a network is worth: train it alike with and without.
 #
@@ -319,8 +319,8 @@ findings.append(examine("validated on crops", where, check_validation, *form, ef
 # %% [markdown]
 # ## Data
 #
-# Wrong data trains without complaint. The loss falls, only less far, and who knows how far it
-# could?
+# Wrong data trains without complaint: a loss falls on it as well, and nobody knows how far it could
+# have fallen.
 #
 # ### The flip
 #
@@ -665,9 +665,11 @@ findings.append(examine("last batch logged", where, check_log, copied_log, mende
 # %% [markdown]
 # ## Networks
 #
-# A network makes up for much, because its weights are trained around a wrong part. So we also ask
-# what a slip does to weights that were trained without it: those of the shipped MIRNet, in the
-# network of `04_mirnet`, with one part exchanged by `transplant`.
+# A network can make up for much, because its weights are trained around a wrong part. So we also
+# ask what a slip does to weights that were trained without it: those of the shipped MIRNet, in the
+# network of `04_mirnet`, with one part exchanged by `transplant`. The score of one photo may fall
+# or rise by that, for instance if the result was too dark before. Whether something is wrong, the
+# check says, and not the score.
 #
 # ### A softmax over what?
 #
@@ -746,7 +748,8 @@ def copied_merge(fuse, level_1, level_2, level_3):
 
 # %% [markdown]
 # <details><summary>Found?</summary>Level 3 comes twice, level 2 never: a slip of names, which stood
-# in the example until December 2022. Everything computed for level 2 is thrown away.</details>
+# in the example until December 2022. What level 2 became after the exchange is thrown
+# away.</details>
 
 
 # %%
@@ -768,8 +771,8 @@ def check_merge(merge):
 
 
 # %% [markdown]
-# Its price in a network that was trained with all three: we cut the shipped one in two before its
-# last fusion adds up, and hand over the wrong branch.
+# And in a network that was trained with all three? We cut the shipped one in two before its last
+# fusion adds up, and hand over the wrong branch.
 
 # %%
 adds = [layer for layer in shipped.model.layers if isinstance(layer, layers.Add)]
@@ -878,8 +881,7 @@ findings.append(examine("1×1 attention", where, check_look, copied_look, mended
 # ### Smaller and larger
 #
 # The maximum in place of a blur when a picture is halved, and repeated pixels when it is doubled.
-# Both are usual elsewhere, and both are measured on the shipped network, its weights untouched. The
-# score of one photo may fall or rise: the check asks what the layer does to a picture.
+# Both are usual elsewhere, and both are measured on the shipped network, its weights untouched.
 
 
 # %%
