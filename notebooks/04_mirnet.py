@@ -15,7 +15,7 @@
 # # MIRNet: a network that looks at three scales at once
 #
 # You will build the paper's network block by block, look at what each block does to a photo,
-# train a small one on pairs, and measure what the best-known copy of it changed.
+# train a small one on pairs, and see what its quality costs.
 
 # %% [markdown] tags=["badges"]
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/low-light-notebooks/blob/main/notebooks/04_mirnet.ipynb)
@@ -46,7 +46,7 @@ if "google.colab" in sys.modules:  # elsewhere the package is installed already
 # - how *attention* decides where to look and which features to use;
 # - why a picture must be blurred before it is made smaller;
 # - how to train on pairs: loss, schedule, averaged weights, a run that can be killed;
-# - what a softmax over the wrong axis and a metric on the wrong scale do, in numbers.
+# - what quality costs, in seconds and in parameters.
 #
 # You should have read `02_metrics` and `03_zero_dce`. With the synthetic sample the notebook
 # takes about a minute on two processor cores; the settings for LOL and a graphics card are in
@@ -58,7 +58,6 @@ if "google.colab" in sys.modules:  # elsewhere the package is installed already
 
 # %%
 import time
-from dataclasses import replace
 from functools import partial
 
 import keras
@@ -99,8 +98,6 @@ ssim_scales = 3  # its scales: 1 is plain SSIM, 5 needs crops of 176 or more
 mixup = 0.0  # blend pairs with a share from Beta(mixup, mixup); the released code has 1.2
 precision = "float32"  # or "mixed_float16", "mixed_bfloat16" on a GPU that has them
 validate_every = 2  # epochs between two measurements on validation photos
-ablations = ["keras_io"]  # what is trained alike near the end, see `builders` there
-ablation_stages = [[1, 48, 2]]  # epochs, crop and batch size of that training
 seed = 0
 deterministic = False  # bit-identical repeats, at some cost in speed
 output_dir = ""  # where results go; empty: runs/04_mirnet in the project
@@ -148,9 +145,9 @@ display.show_images({"low": low, "normal": normal})
 # 3. *resize*: change resolution without false patterns;
 # 4. the multi-scale block that joins them, and the network of such blocks.
 #
-# No convolution has a bias. A photo is a batch of one for the network; `features_of` turns our
-# example into features, with a convolution of random weights: every block can be tried before
-# anything is trained.
+# No convolution has a bias. A photo is a batch of one for the network. Our own blocks start with
+# weights of chance, which are nothing to look at. So we borrow *features* to try them on: what the
+# first convolution of the network that the project ships makes of our photo.
 
 
 # %%
@@ -159,10 +156,10 @@ def convolution(filters, size=3, **options):
     return layers.Conv2D(filters, size, padding="same", use_bias=False, **options)
 
 
-def features_of(image, filters, seed=0):
-    """Turn an image (H, W, 3) into random features (1, H, W, filters)."""
-    start = keras.initializers.GlorotUniform(seed)
-    return convolution(filters, kernel_initializer=start)(image[None])
+def features_of(image, network):
+    """Return what the first convolution of a network makes of an image: (1, H, W, C)."""
+    first = next(layer for layer in network.layers if isinstance(layer, layers.Conv2D))
+    return first(image[None])
 
 
 def shown(features, count=3):
@@ -170,7 +167,11 @@ def shown(features, count=3):
     return list(np.moveaxis(ops.convert_to_numpy(features)[0, ..., :count], -1, 0))
 
 
-x = features_of(low, 8)
+# %%
+shipped = load_enhancer("mirnet")
+x = features_of(low, shipped.model)
+channels = x.shape[-1]
+print(f"{channels} features of {x.shape[1]}×{x.shape[2]}")
 display.show_images(shown(x), titles=[f"feature {n + 1}" for n in range(3)])
 
 # %% [markdown]
@@ -184,7 +185,8 @@ display.show_images(shown(x), titles=[f"feature {n + 1}" for n in range(3)])
 # $$ U = s_1 L_1 + s_2 L_2 + s_3 L_3, \qquad
 #    s_b = \operatorname{softmax}_b\; W_b\, \mathrm{PReLU}(W\, \mathrm{mean}(L_1 + L_2 + L_3)) $$
 #
-# The softmax runs **over the branches**. Remember that; it will matter.
+# The softmax runs **over the branches**: it decides between them. (In a well-known copy it runs
+# over the channels; `14_copies` shows what that does.)
 
 
 # %%
@@ -213,20 +215,27 @@ def skff(channels, softmax_axis=0):
 
 
 # %% [markdown]
-# Three checks. The weights of the branches add up to one for each channel; three equal
-# branches come back as they were; and with branches of different strength the untrained
-# fusion is near their average.
+# Two checks, which hold before anything is trained: the weights of the branches add up to one for
+# each channel, and three equal branches come back as they were.
 
 # %%
 branches = [x, 2 * x, -x]
-weights = ops.convert_to_numpy(branch_weights(8)(branches))[:, 0, 0, 0]
-print("weights of the first channels\n", weights[:, :4].round(3), "\nsum", weights.sum(0)[:4])
-same = skff(8)([x, x, x])
+weights = ops.convert_to_numpy(branch_weights(channels)(branches))[:, 0, 0, 0]
+total = weights.sum(axis=0)
+print(f"the weights of a channel add up to {total.min():.3f} to {total.max():.3f}")
+same = skff(channels)([x, x, x])
 print("equal branches come back:", np.allclose(same, x, atol=1e-6))
 
+# %% [markdown]
+# What a *trained* fusion chooses, the shipped network shows. Its last one merges what comes from
+# full, half and quarter resolution; one bar for each channel, for our photo:
+
 # %%
-fused = skff(8)(branches)
-display.show_images({"branch 1": shown(x)[0], "branch 3": shown(-x)[0], "fused": shown(fused)[0]})
+last = [step for step in shipped.model.operations if type(step).__name__ == "Softmax"][-1]
+chosen = keras.Model(shipped.model.input, last.output)(low[None])
+chosen = ops.convert_to_numpy(chosen)[:, 0, 0, 0].T
+rows = [dict(zip(("full", "half", "quarter"), map(float, row), strict=True)) for row in chosen]
+display.stacked_bars({f"channel {n + 1}": row for n, row in enumerate(rows)}, "weight")
 
 # %% [markdown]
 # ## Attend: where, and what
@@ -234,6 +243,7 @@ display.show_images({"branch 1": shown(x)[0], "branch 3": shown(-x)[0], "fused":
 # *Spatial attention* is a picture of weights between 0 and 1, one per pixel, computed from the
 # maximum and the mean over the channels with a 5×5 convolution: it sees a neighbourhood.
 # *Channel attention* is one weight per channel, from the channel's mean over the photo.
+# Where a trained network looks is shown further below, when we have trained one.
 
 
 # %%
@@ -257,9 +267,10 @@ def channel_attention(channels):
 
 
 # %%
-where, which = spatial_attention()(x), channel_attention(8)(x)
-print("weights of the channels:", ops.convert_to_numpy(which).ravel().round(3))
-display.show_images({"low": low, "weights of the pixels": shown(where, 1)[0]})
+where, which = spatial_attention()(x), channel_attention(channels)(x)
+print(f"features {x.shape}: weights of the pixels {where.shape}, of the channels {which.shape}")
+seen = {"maximum": ops.max(x, -1, keepdims=True), "mean": ops.mean(x, -1, keepdims=True)}
+display.show_images({"low": low} | {name: shown(map_, 1)[0] for name, map_ in seen.items()})
 
 # %% [markdown]
 # The *dual attention unit* works its input through two convolutions, stresses the result in
@@ -285,7 +296,7 @@ def dual_attention(channels, activation, spatial=spatial_attention):
     return attend
 
 
-display.show_images(shown(dual_attention(8, ScalarPReLU())(x)))
+print(x.shape, "->", dual_attention(channels, ScalarPReLU())(x).shape)
 
 # %% [markdown]
 # ## Resize: blur before you downsample
@@ -357,16 +368,24 @@ def residual_up(channels, interpolation=UpsampleBilinear):
 
 
 # %%
-half = residual_down(8)(x)
-again = residual_up(16)(half)
+half = residual_down(channels)(x)
+again = residual_up(2 * channels)(half)
 print(x.shape, "->", half.shape, "->", again.shape)
-display.show_images({"half": shown(half)[0], "and back": shown(again)[0]})
 
 # %% [markdown]
 # ## The multi-scale block
 #
-# Level 0 is full resolution, 1 a half, 2 a quarter. `resize` chains the blocks above to bring
-# features from one level to any other.
+# Level 0 is full resolution, 1 a half, 2 a quarter. Drawn at one size, the pixels grow from level
+# to level, and a convolution of 3×3 of them sees ever more of the scene.
+
+# %%
+levels = [low]
+for _ in range(2):
+    levels.append(ops.convert_to_numpy(BlurPool()(levels[-1][None]))[0])
+display.show_images({f"level {n}": level for n, level in enumerate(levels)})
+
+# %% [markdown]
+# `resize` chains the blocks above to bring features from one level to any other.
 
 
 # %%
@@ -385,15 +404,22 @@ def resize(features, start, stop, down=residual_down, up=residual_up):
 
 
 # %% [markdown]
-# Now the heart of MIRNet. The streams attend (column 1); every stream gets all three, brought
-# to its level and fused; they attend again (column 2); all are fused at full resolution. The
-# lower streams start from what the stream above them has attended to, not from the raw input.
+# Now the heart of MIRNet. Its code reads in four steps, and so does the network:
 #
-# Weights are **shared** in three places, as in the released code: both columns use the same
-# attention units, the last fusion is that of level 0, and the way down from level 0 to 1 that
-# starts stream 1 is also the one that feeds it later. The last way up has weights of its own.
+# | | full resolution | half | quarter |
+# |---|---|---|---|
+# | **streams** | the input; attends | *full*, halved; attends | *half*, halved; attends |
+# | **exchange** | all three, fused | all three, fused | all three, fused |
+# | **attention** | attends again | attends again | attends again |
+# | **fusion** | all three, fused | | |
 #
-# Its parts are arguments. Later we hand in others, to see what each part is worth.
+# The lower streams start from what the stream above them has attended to, not from the raw input.
+#
+# Weights are **shared** in three places, as in the released code: both rows of attention use the
+# same units, the last fusion is that of full resolution, and the way down that starts a stream is
+# also the one that feeds it in the exchange. The last way up has weights of its own.
+#
+# Its parts are arguments. `14_copies` hands in others, to see what each part is worth.
 
 
 # %%
@@ -408,20 +434,24 @@ def multi_scale_block(
     close = convolution(features)
 
     def block(x):
-        streams, moved = [attend[0](x)], {}
-        for level in (1, 2):
-            moved[level - 1, level] = move[level - 1, level](streams[-1])
-            streams.append(attend[level](moved[level - 1, level]))
-        moved |= {(i, j): move[i, j](streams[i]) for i, j in move if (i, j) not in moved}
-        mesh = [fuse[j]([moved[i, j] for i in range(3)]) for j in range(3)]
-        streams = [attend[level](s) for level, s in enumerate(mesh)]
+        full = attend[0](x)
+        full_halved = move[0, 1](full)
+        half = attend[1](full_halved)
+        half_halved = move[1, 2](half)
+        quarter = attend[2](half_halved)
+
+        at_full = fuse[0]([full, move[1, 0](half), move[2, 0](quarter)])
+        at_half = fuse[1]([full_halved, half, move[2, 1](quarter)])
+        at_quarter = fuse[2]([move[0, 2](full), half_halved, quarter])
+
+        streams = [attend[0](at_full), attend[1](at_half), attend[2](at_quarter)]
         merged = fuse[0]([last_up[level](streams[level]) for level in merge])
         return x + close(merged)
 
     return block
 
 
-display.show_images(shown(multi_scale_block(8, ScalarPReLU())(x)))
+print(x.shape, "->", multi_scale_block(channels, ScalarPReLU())(x).shape)
 
 # %% [markdown]
 # ## The network
@@ -609,7 +639,7 @@ display.show_images({"low": low, "enhanced": enhanced, "normal": normal})
 # shipped network was trained, and on what, stands in its card.
 
 # %%
-learnt = {"trained here": enhanced, "shipped": load_enhancer("mirnet").enhance(low)}
+learnt = {"trained here": enhanced, "shipped": shipped.enhance(low)}
 plain = {name: enhancers.BASELINES[name](low) for name in ("gamma", "auto_gamma")}
 pictures, sentence = evaluation.outcome(low, normal, plain, learnt)
 display.show_images(pictures, columns=3)
@@ -717,247 +747,15 @@ crops = {"gamma": enhancers.gamma(low), "mirnet": trained.enhance(low), "normal"
 display.show_images({name: image[window] for name, image in crops.items()})
 
 # %% [markdown]
-# ## What the best-known copy changed
+# ## What quality costs
 #
-# Most people met MIRNet in an example of the Keras site. It is a fine tour of the idea, but
-# not this network. We build it anew from its description, to measure what each change costs:
-#
-# - the softmax of the fusion runs over the **channels** and not over the branches;
-# - spatial attention is 1×1: each pixel sees itself alone;
-# - maximum pooling and nearest neighbours replace blur-pool and bilinear upsampling;
-# - lower streams start from the raw input, nothing is shared, and there are biases and ReLU;
-# - until it was found, a slip of names gave the last fusion one stream twice, another never.
-
-
-# %%
-def biased(filters, size=3, activation=None):
-    """Return the convolution of the copy, with a bias."""
-    return layers.Conv2D(filters, size, padding="same", activation=activation)
-
-
-def copied_fusion(channels):
-    """Return the fusion of the copy: a softmax over channels in every branch."""
-    pool, squeeze = layers.GlobalAveragePooling2D(keepdims=True), biased(channels // 8, 1, "relu")
-    excite = [biased(channels, 1, "softmax") for _ in range(3)]
-
-    def fuse(branches):
-        summary = squeeze(pool(layers.add(branches)))
-        return layers.add([b * e(summary) for b, e in zip(branches, excite, strict=True)])
-
-    return fuse
-
-
-# %% [markdown]
-# A softmax over C channels gives each about 1/C, and three branches together 3/C. The fusion
-# no longer chooses, it **fades**: the more channels, the more.
-
-# %%
-for channels in (64, 128, 256):
-    ones = ops.ones((1, 8, 8, channels))
-    ours, copy = (float(ops.mean(f(channels)([ones] * 3))) for f in (skff, copied_fusion))
-    print(
-        f"{channels:4} channels: three branches of ones become {ours:.3f}, in the copy {copy:.3f}"
-    )
-
-# %% [markdown]
-# The attention unit and the resizing of the copy:
-
-
-# %%
-def copied_attention(channels):
-    """Return the attention unit of the copy: 1x1 spatial attention."""
-    first, second, mix = biased(channels, 3, "relu"), biased(channels), biased(channels, 1)
-    pool, squeeze = layers.GlobalAveragePooling2D(keepdims=True), biased(channels // 8, 1, "relu")
-    excite, look = biased(channels, 1, "sigmoid"), biased(1, 1, "sigmoid")
-
-    def attend(x):
-        r = second(first(x))
-        both = [ops.mean(r, -1, keepdims=True), ops.max(r, -1, keepdims=True)]
-        where = look(ops.concatenate(both, -1))
-        return x + mix(ops.concatenate([r * excite(squeeze(pool(r))), r * where], -1))
-
-    return attend
-
-
-def copied_resize(x, features, start, stop):
-    """Bring features from one level to another as the copy does, with new weights each time."""
-    for level in range(start, stop):
-        c = features * 2**level
-        top = layers.MaxPooling2D()(biased(c, 3, "relu")(biased(c, 1, "relu")(x)))
-        x = biased(2 * c, 1)(top) + biased(2 * c, 1)(layers.MaxPooling2D()(x))
-    for level in range(start, stop, -1):
-        c = features * 2**level
-        transposed = layers.Conv2DTranspose(c, 3, strides=2, padding="same", activation="relu")
-        top = biased(c // 2, 1)(transposed(biased(c, 1, "relu")(x)))
-        x = top + biased(c // 2, 1)(layers.UpSampling2D()(x))
-    return x
-
-
-# %%
-def copied_block(x, features):
-    """Apply the multi-scale block of the copy."""
-    streams = [x, copied_resize(x, features, 0, 1)]
-    streams.append(copied_resize(streams[1], features, 1, 2))
-    streams = [copied_attention(features * 2**j)(s) for j, s in enumerate(streams)]
-    second = []
-    for j in range(3):
-        moved = [copied_resize(s, features, i, j) for i, s in enumerate(streams)]
-        fused = copied_fusion(features * 2**j)(moved)
-        second.append(copied_resize(copied_attention(features * 2**j)(fused), features, j, 0))
-    return x + biased(features)(copied_fusion(features)(second))
-
-
-def keras_io(features=64, groups=3, blocks=2):
-    """Build the copy: ``low`` (N, H, W, 3), sides multiples of 4, to the same."""
-    low = keras.Input((None, None, 3), name="low")
-    x = biased(features)(low)
-    for _ in range(groups):
-        y = biased(features)(x)
-        for _ in range(blocks):
-            y = copied_block(y, features)
-        x = x + biased(features)(y)
-    return keras.Model(low, low + biased(3)(x), name="keras_io")
-
-
-# %% [markdown]
-# At the size that we trained, what do copy and network weigh?
-
-# %%
-for model in (keras_io(*numbers), final):
-    training.describe(model, multiple=4)
-
-# %% [markdown]
-# ## What each change costs
-#
-# What a part is worth shows in an *ablation*: train without it, or with another in its place. We
-# take the network and change one thing at a time, as the copy did. The parts of a block are its
-# arguments, so a change is the block with one argument given.
-
-
-# %%
-def changed_blocks():
-    """Return multi-scale blocks that each have one change of the copy, by name."""
-    one_pixel = partial(dual_attention, spatial=partial(spatial_attention, size=1))
-    coarse = {
-        "down": partial(residual_down, pool=layers.MaxPooling2D),
-        "up": partial(residual_up, interpolation=layers.UpSampling2D),
-    }
-    changes = {
-        "channel_softmax": {"fusion": partial(skff, softmax_axis=-1)},
-        "pixel_attention": {"attention": one_pixel},
-        "max_and_nearest": {"resizing": partial(resize, **coarse)},
-        "lost_stream": {"merge": (0, 2, 2)},
-    }
-    return {name: partial(multi_scale_block, **parts) for name, parts in changes.items()}
-
-
-# %% [markdown]
-# A fair yardstick belongs beside them: is all this better than a plain U-Net of residual blocks
-# with channel attention? Its width is chosen so that a training step takes about as long.
-
-
-# %%
-def residual_unet(width=36):
-    """Build the yardstick: ``low`` (N, H, W, 3), sides multiples of 4, to the same."""
-
-    def block(x, filters):
-        y = convolution(filters)(convolution(filters, activation="relu")(x))
-        return x + y * channel_attention(filters)(y)
-
-    low = keras.Input((None, None, 3), name="low")
-    x, skips = block(convolution(width)(low), width), []
-    for filters in (2 * width, 4 * width):
-        skips.append(x)
-        x = block(convolution(filters, strides=2)(x), filters)
-    for skip in reversed(skips):
-        filters = skip.shape[-1]
-        x = block(skip + UpsampleBilinear(2)(convolution(filters, 1)(x)), filters)
-    return keras.Model(low, low + convolution(3)(x), name="unet")
-
-
-# %% [markdown]
-# All get the same seed, steps, crops and loss; of each the best weights are measured. How much of
-# a difference is chance? Two more runs of the network, with other seeds, tell. By default only the
-# copy is trained, to see that it runs; the profile `cpu` trains them all.
-
-# %%
-own = partial(mirnet, *numbers)
-builders = {"mirnet": own, "base": partial(mirnet, *SIZES["base"])}
-builders |= {name: partial(own, block=block) for name, block in changed_blocks().items()}
-builders |= {"keras_io": partial(keras_io, *numbers), "unet": residual_unet}
-other_seeds = {"mirnet_seed_1": 1, "mirnet_seed_2": 2}
-builders |= dict.fromkeys(other_seeds, own)
-
-
-# %%
-def train_alike(build, run, loss, pairs, path, precision="float32", mixup=0.0):
-    """Build and train a network; return its best state as an enhancer."""
-    core.set_seed(run.seed)
-    with core.dtype_policy(precision):
-        network = build()
-    prepare(network, run, loss)
-    train(network, run, *pairs, path, mixup)
-    training.load_checkpoint(training.best_path(path), network)
-    return viewer(network)
-
-
-compared = {}
-for name in ablations:
-    own_run = replace(run, stages=ablation_stages, seed=seed + other_seeds.get(name, 0))
-    path = run.folder / "rivals" / f"{name}.npz"  # runs of version 0.1 have them there
-    compared[name] = train_alike(
-        builders[name], own_run, loss, (train_pairs, val_pairs), path, precision, mixup
-    )
-
-# %% [markdown]
-# Zero-DCE as shipped joins in, and what each costs is measured in the same run: the mean time
-# for a photo, and the parameters.
-
-# %%
-compared["zero_dce"] = load_enhancer("zero_dce")
-records = []
-for name, enhancer in compared.items():
-    enhancer.enhance(low)  # the first call of a network is slow
-    record = evaluation.evaluate(
-        name, enhancer.enhance, val_pairs, data=f"{source}, val", scenes=scenes
-    )
-    record["parameters"] = enhancer.model.count_params()
-    if name in ablations:
-        record["training"] = {"stages": ablation_stages, "steps": steps}
-    records.append(record)
-evaluation.save_records("04_ablations", records, run.folder)
-Markdown(evaluation.table(records))
-
-# %% [markdown]
-# A few seconds of training would say nothing about quality. The same cells with the profile `cpu`,
-# on LOL's pairs, gave this record:
+# `14_copies` trains our network and others alike: the size `base`, the best-known copy of MIRNet
+# (`keras_io`) and a plain U-Net. From its record, on LOL: PSNR on whole validation photos, blind,
+# against the seconds that a photo of 600×400 takes on two processor cores, and against the
+# parameters.
 
 # %%
 ablations_lol = evaluation.load_records("mirnet_rivals")
-Markdown(evaluation.table(ablations_lol))
-
-# %% [markdown]
-# What lies within the spread of the three seeds means nothing. Computed from the record:
-
-# %%
-score_of = {name: record["summary"]["psnr"]["mean"] for name, record in ablations_lol.items()}
-seeds = [score_of[name] for name in ("mirnet", "mirnet_seed_1", "mirnet_seed_2")]
-print(f"three seeds: {max(seeds) - min(seeds):.2f} dB apart, mean {np.mean(seeds):.2f} dB")
-for name in ("channel_softmax", "pixel_attention", "max_and_nearest", "lost_stream", "keras_io"):
-    gap = np.mean(seeds) - score_of[name]
-    beyond = "more than" if gap > max(seeds) - min(seeds) else "no more than"
-    print(f"{name:16} {gap:+.2f} dB behind, {beyond} seeds differ")
-
-# %% [markdown]
-# Changes were made one at a time, and `keras_io` has them all and more: raw streams, nothing
-# shared, ReLU. These three were not taken out one by one, so no row says what each of them costs.
-#
-# ## What quality costs
-#
-# From the same record: PSNR on whole validation photos, blind, against the seconds that a photo of
-# 600×400 takes on two processor cores, and against the parameters.
-
-# %%
 networks = ("mirnet", "base", "keras_io", "unet", "zero_dce")
 reached = {name: ablations_lol[name]["summary"]["psnr"]["mean"] for name in networks}
 points = {name: (ablations_lol[name]["seconds"], dB) for name, dB in reached.items()}
@@ -1014,20 +812,7 @@ display.show_images(pictures, columns=2)
 # %% [markdown]
 # ## Exercises
 #
-# **1.** Repair the softmax of the copy: `branch_weights` takes the axis. What do the weights of
-# the branches add up to for each channel, with either axis?
-#
-# <details><summary>Solution</summary>Over the branches they add up to one for each channel, over
-# the channels to about three divided by their number. The next cell shows both.</details>
-
-# %% tags=["solution"]
-wide = features_of(low, 64)
-for name, axis in {"branches": 0, "channels": -1}.items():
-    total_weight = ops.convert_to_numpy(ops.sum(branch_weights(64, axis)([wide] * 3), axis=0))
-    print(f"softmax over {name}: {total_weight.min():.3f} to {total_weight.max():.3f}")
-
-# %% [markdown]
-# **2.** Swap blur-pool for maximum pooling in `residual_down`, and measure how much the block's
+# **1.** Swap blur-pool for maximum pooling in `residual_down`, and measure how much the block's
 # output changes when the photo moves by one pixel. (*Hint:* seed before each, so that both have
 # the same weights.)
 #
@@ -1039,30 +824,43 @@ for name, pool in {"maximum": layers.MaxPooling2D, "blur": BlurPool}.items():
     print(f"{name:8} {shift_variance(residual_down(3, pool), normal):.4f}")
 
 # %% [markdown]
-# **3.** The copy reports a PSNR above 65 dB. Its images lie in [0, 1], but it calls PSNR with a
-# peak of 255. What does it report for our result, and how much of that is the peak?
+# **2.** What would the score of the example be without one of the three streams? Take each out in
+# turn, by its factor in `with_scales`.
 #
-# <details><summary>Solution</summary>A peak of 255 adds 20 log₁₀ 255 to any image, good or bad:
-# take that off and the well-known 67 dB are an ordinary score.</details>
+# <details><summary>Solution</summary>A factor of 0 takes a stream out of the last fusion; the rest
+# of the network was never trained for that, so read the loss as what it relies on, not as what the
+# stream knows.</details>
 
 # %% tags=["solution"]
-error = np.mean((enhanced - normal) ** 2)
-reported = 10 * np.log10(255**2 / error)
-bonus = 20 * np.log10(255)
-print(
-    f"reported {reported:.2f} dB, of which {bonus:.2f} dB are the peak: {reported - bonus:.2f} dB"
-)
-print(f"with the right peak {psnr(enhanced, normal):.2f} dB; 67.15 dB were {67.15 - bonus:.2f} dB")
+print(f"all streams      {psnr(with_scales(1, 1, 1), normal):.2f} dB")
+for n, name in enumerate(("full", "half", "quarter")):
+    factors = np.ones(3)
+    factors[n] = 0
+    print(f"without {name:8} {psnr(with_scales(*factors), normal):.2f} dB")
+
+# %% [markdown]
+# **3.** An untrained network whose last convolution holds zeros: what does it return, and why is
+# that a good place to start from?
+#
+# <details><summary>Solution</summary>The photo itself, to the last bit, because its output is added
+# to the input. Training then only ever has to learn what is missing.</details>
+
+# %% tags=["solution"]
+untrained = mirnet(8, 1, 1)
+untrained.weights[-1].assign(np.zeros(untrained.weights[-1].shape))
+print("the photo comes back:", np.array_equal(untrained(low[None])[0], low))
 
 # %% [markdown]
 # ## What was learnt
 #
 # - Three streams that exchange features see area and detail at once.
-# - Attention is multiplication with learnt weights. Over which axis they are normalised decides
-#   whether a fusion chooses or fades; a test with equal branches tells.
+# - Attention is multiplication with learnt weights. A fusion chooses between branches, so its
+#   softmax runs over them; a test with equal branches tells.
 # - Blur before you subsample.
 # - Pairs teach brightness, colour and noise removal; the price is that they must exist.
 # - A validation on whole photos in the right scale costs little and prevents fairy tales.
+#
+# `14_copies` takes the well-known copies of this network, of Zero-DCE and of pix2pix apart.
 
 # %%
 print(core.versions())

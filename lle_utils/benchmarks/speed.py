@@ -218,7 +218,7 @@ def dark_photo(height: int, width: int) -> np.ndarray:
 
 
 def training_case(network: str) -> dict:
-    """Time training steps of a network of notebook 04 at its size ``base``.
+    """Time training steps of MIRNet or of its copy, notebooks 04 and 14, at the size ``base``.
 
     Args:
         network: ``"mirnet"``, trained as the notebook does; ``"keras_io"``, the copy of the
@@ -240,7 +240,7 @@ def training_case(network: str) -> dict:
         run = Run(Path(), stages, TRAINING_STEPS, learning_rate=1e-3, warmup=1, ema=0.999)
         code.prepare(model, run, charbonnier_loss)
     else:
-        model = code.keras_io(*code.SIZES["base"])
+        model = definitions("14_copies").keras_io(*code.SIZES["base"])
         options = {"jit_compile": False} if network == "keras_io_uncompiled" else {}
         model.compile("adam", charbonnier_loss, **options)
     runs = step_seconds(model, CROP, TRAINING_BATCH, TRAINING_STEPS)

@@ -22,6 +22,11 @@ def notebook():
     return definitions("04_mirnet")
 
 
+@pytest.fixture(scope="module")
+def copies():
+    return definitions("14_copies")
+
+
 def holds(check, *arguments) -> bool:
     """Say whether a check passes."""
     try:
@@ -63,12 +68,12 @@ def check_equal_branches_come_back(fusion):
     np.testing.assert_allclose(fusion(64)([x, x, x]), x, atol=1e-5)
 
 
-def test_softmax_over_channels(notebook):
+def test_softmax_over_channels(notebook, copies):
     assert holds(check_equal_branches_come_back, notebook.skff)
-    assert not holds(check_equal_branches_come_back, notebook.copied_fusion)
+    assert not holds(check_equal_branches_come_back, copies.keras_io_fusion)
     for channels, left in ((64, 0.047), (128, 0.023), (256, 0.012)):
         ones = np.ones((1, 4, 4, channels), "float32")
-        faded = ops.convert_to_numpy(notebook.copied_fusion(channels)([ones] * 3))
+        faded = ops.convert_to_numpy(copies.keras_io_fusion(channels)([ones] * 3))
         assert faded.mean() == pytest.approx(left, abs=5e-4)
 
 
@@ -134,10 +139,10 @@ def check_the_published_size(build):
     assert build().count_params() == 31_787_419
 
 
-def test_the_copy_is_another_network(notebook):
+def test_the_copy_is_another_network(notebook, copies):
     assert holds(check_the_published_size, notebook.mirnet)
-    assert not holds(check_the_published_size, notebook.keras_io)
-    assert notebook.keras_io().count_params() == 44_157_007
+    assert not holds(check_the_published_size, copies.keras_io)
+    assert copies.keras_io().count_params() == 44_157_007
 
 
 # 6. No shuffle and no flips.
