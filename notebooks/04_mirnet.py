@@ -454,6 +454,16 @@ def multi_scale_block(
 print(x.shape, "->", multi_scale_block(channels, ScalarPReLU())(x).shape)
 
 # %% [markdown]
+# The block drawn from itself, each of its parts as one box:
+
+# %%
+parts = {"attention": display.boxed("attend", dual_attention)}
+parts |= {"fusion": display.boxed("fuse", skff), "resizing": display.boxed("resize", resize)}
+drawn = partial(multi_scale_block, **parts)
+features_in = keras.Input((None, None, 8), name="features")
+display.network_diagram(keras.Model(features_in, drawn(8, ScalarPReLU())(features_in)))
+
+# %% [markdown]
 # ## The network
 #
 # Blocks in a row, closed by a convolution and a shortcut, are a *residual group*; groups in a

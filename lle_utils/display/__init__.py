@@ -16,7 +16,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "timeline",
         ],
         "contact_sheet": ["Window", "dark_windows", "draw_contact_sheet", "fit_within", "magnify"],
-        "diagrams": ["network_diagram"],
+        "diagrams": ["boxed", "network_diagram"],
         "figure_style": [
             "NotebookFigure",
             "chart_axes",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from lle_utils.nn.complexity import LayerCall, layer_calls
 SIDE = 768  # pixels of the photo to walk through with: twelfths and eight halvings come out even
 JOINED = "joined channels"
 COMBINED = "sum or product"
+_numbers = itertools.count()  # Keras wants names that differ
 ROW_HEIGHT, WIDEST_COLUMN = 0.42, 0.8  # inches
 MIN_WIDTH = 5.0  # inches: room for the legend
 LEGEND_HEIGHT = 0.75  # inches, with the arcs above the first row
@@ -29,8 +31,8 @@ class Node:
     """A box of the picture.
 
     Attributes:
-        kind: What it computes, as in the legend.
-        label: Channels of what it puts out, or the name of an input or of a model inside.
+        kind: What it computes, as in the legend; the name of a model inside.
+        label: Channels of what it puts out, or the name of an input.
         level: How often the sides of the photo were halved, a fraction if they were divided by
             another number; None for what has no sides.
         sources: The boxes that it takes something from.
@@ -56,8 +58,8 @@ def network_diagram(model: Any, inside: bool = False, width: float = WIDTH) -> F
     Args:
         model: Functional Keras model. Inputs with three axes besides the batch are photos or maps,
             all of one size.
-        inside: Whether models inside it are drawn as what they are made of, too; else each is one
-            box with its name.
+        inside: Whether models inside it are drawn as what they are made of; else each is one box,
+            and the legend has its name.
         width: Of the figure in inches, at most.
 
     Returns:
@@ -81,6 +83,36 @@ def network_diagram(model: Any, inside: bool = False, width: float = WIDTH) -> F
         _draw_box(axis, node, rows, colors[node.kind], size, pitch)
     _finish(axis, rows, columns, colors, vectors)
     return figure
+
+
+def boxed(name: str, part: Callable) -> Callable:
+    """Make what a part computes one box of `network_diagram`.
+
+    Args:
+        name: Of the box, for the legend.
+        part: Returns, for some arguments, a function from features (N, H, W, C), or a list of them,
+            to features.
+
+    Returns:
+        A part like it, whose functions are models of that name; of one that changes nothing, no box
+        is made.
+    """
+
+    def make(*arguments: Any, **options: Any) -> Callable:
+        function = part(*arguments, **options)
+
+        def box(x: Any) -> Any:
+            import keras
+
+            inputs = keras.tree.map_structure(lambda t: keras.Input(t.shape[1:]), x)
+            output = function(inputs)
+            if output is inputs:
+                return x
+            return keras.Model(inputs, output, name=f"{name}_{next(_numbers)}")(x)
+
+        return box
+
+    return make
 
 
 def network_nodes(model: Any, inside: bool = False) -> list[Node]:
@@ -141,8 +173,6 @@ def _node_of(call: LayerCall, sources: list[Node], nodes: list[Node]) -> Node:
         return sources[0]
     output = call.outputs[0]
     node = Node(kind, str(output.shape[-1]), _level(output), sources)
-    if kind == "network":
-        node.label = _name(call.layer.name)
     if kind == COMBINED:
         node.label = ""
         before = next((s for s in sources if s.kind == COMBINED and _is_last(s, sources)), None)
@@ -159,7 +189,7 @@ def _kind(call: LayerCall, sources: list[Node]) -> str | None:
 
     layer, name = call.layer, type(call.layer).__name__
     if isinstance(layer, keras.Model):
-        return "network"
+        return _name(layer.name)
     kernel = getattr(layer, "kernel_size", None) or ((3, 3) if "Transpose2x" in name else None)
     if kernel is not None:
         strided = max(getattr(layer, "strides", (1,))) > 1 or "Transpose2x" in name
@@ -210,7 +240,7 @@ def _place(nodes: list[Node], vectors: float) -> list[tuple[float, int]]:
 
 
 def _kind_colors(nodes: list[Node]) -> dict[str, str]:
-    plain = {"input": "white", JOINED: "0.75", COMBINED: "0.9", "network": "#f0e442"}
+    plain = {"input": "white", JOINED: "0.75", COMBINED: "0.9"}
     kinds = dict.fromkeys(node.kind for node in nodes)
     others = [kind for kind in kinds if kind not in plain]
     found = dict(zip(others, (*COLORS, "#999933", "#882255", "#117733"), strict=False))
@@ -274,7 +304,7 @@ def _finish(axis: Axes, rows: list, columns: int, colors: dict[str, str], vector
     axis.grid(False)
     for side in axis.spines.values():
         side.set_visible(False)
-    shown = [kind for kind in colors if kind not in ("input", "network")]
+    shown = [kind for kind in colors if kind != "input"]
     patches = [Patch(facecolor=colors[k], edgecolor="0.4", label=k, linewidth=0.6) for k in shown]
     axis.figure.legend(
         handles=patches, loc="outside lower center", ncols=min(4, len(shown)), fontsize=7.5

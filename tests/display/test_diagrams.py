@@ -2,10 +2,11 @@
 
 import keras
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 from keras import layers, ops
 
-from lle_utils.display.diagrams import network_diagram, network_nodes
+from lle_utils.display.diagrams import boxed, network_diagram, network_nodes
 from lle_utils.enhancers.storage import load_enhancer
 
 
@@ -72,7 +73,7 @@ def test_a_model_inside_is_one_box_or_what_it_is_made_of():
     half = keras.Model(inner.input, inner.output, name="half_1")
     model = keras.Model(photo, layers.Conv2D(1, 5, padding="same")(half(photo)))
     closed, opened = network_nodes(model), network_nodes(model, inside=True)
-    assert kinds(closed)[1] == ("network", "half", 0)
+    assert kinds(closed)[1] == ("half", "3", 0)
     assert len(closed) == 3
     assert len(opened) == 7
     assert opened[-1].sources == [opened[-2]]
@@ -102,3 +103,27 @@ def test_a_diagram_is_no_wider_than_asked_for(width):
     figure = network_diagram(unet(), width=width)
     assert figure.get_size_inches()[0] <= max(width, 5.0)
     plt.close(figure)
+
+
+def test_a_part_becomes_one_box_each_time_it_is_used_and_computes_the_same():
+    def twice(filters):
+        first, second = layers.Conv2D(filters, 3, padding="same"), layers.Conv2D(filters, 1)
+        return lambda x: second(first(x))
+
+    keras.utils.set_random_seed(0)
+    plain, box = twice(4), boxed("twice", twice)(4)
+    photo = keras.Input((None, None, 3))
+    model = keras.Model(photo, box(photo) + box(photo))
+    assert [node.kind for node in network_nodes(model)][1:3] == ["twice", "twice"]
+    inside = [node.kind for node in network_nodes(model, inside=True)]
+    assert inside.count("convolution 3×3") == 2
+    image = np.random.default_rng(0).random((1, 4, 6, 3)).astype("float32")
+    keras.utils.set_random_seed(0)
+    assert np.allclose(model(image), 2 * np.asarray(plain(image))) is False  # other weights
+    assert np.allclose(model(image), 2 * np.asarray(box(image)), atol=1e-6)
+
+
+def test_a_part_that_changes_nothing_has_no_box():
+    photo = keras.Input((None, None, 3))
+    box = boxed("nothing", lambda: lambda x: x)()
+    assert box(photo) is photo
