@@ -44,7 +44,7 @@ if "google.colab" in sys.modules:  # elsewhere the package is installed already
 #
 # - what is in a raw file: a mosaic of counts, a black level, and what white is;
 # - how shot, read and row noise come about, and what each does to a dark frame;
-# - why brightening raw loses less than brightening a JPEG of the same photons;
+# - why brightening raw loses less than brightening a file of 8 bits of the same photons;
 # - why demosaicing is a transposed convolution;
 # - how *Learning to See in the Dark* develops with a U-Net, and how to do so for any camera.
 #
@@ -115,9 +115,14 @@ frame = camera.shoot(normal, ratio=1, seed=seed)
 print(f"planes {frame.planes.shape}, from {frame.planes.min():.3f} to {frame.planes.max():.3f}")
 
 # %% [markdown]
+# A file stores counts on top of a **black level**, the value without light, so that noise may fall
+# below it; at the **white level** values are cut off. The planes are scaled so that black is 0 and
+# white is 1: hence the numbers a little below 0.
+#
 # Packed as the network will see them, the four colours of each cell of 2×2 pixels are four planes
 # of half the height and width: red, green, green, blue. Put back into the mosaic, and shown as they
-# are, they look dark and green: the eye expects a curve, and filters for green let most light pass.
+# are, they look dark and green: the eye expects a curve, half of the pixels are green, and filters
+# for green let most light pass.
 
 
 # %%
@@ -141,22 +146,24 @@ display.show_images({name: np.clip(image, 0, 1) for name, image in shown.items()
 # %%
 developed = core.as_float(data.develop(frame))
 print(f"white balance {[round(gain, 2) for gain in frame.gains]}; ", end="")
-print(f"developed, {psnr(developed, normal):.1f} dB from the photo: what guessing colours costs")
+print(f"developed, {psnr(developed, normal):.1f} dB from the photo: guessed colours, and noise")
 
 # %% [markdown]
 # ## Four kinds of noise
 #
-# Photons arrive by chance: a pixel that expects $n$ counts $n \pm \sqrt{n}$ (**shot noise**).
-# Reading it adds a few electrons (**read noise**), each row of the sensor its own
-# (**row noise**, which shows as stripes), and the result is a whole number (**quantization**).
-# An exposure ratio of 100 means a hundredth of the light.
+# Photons arrive by chance: where $n$ are expected, a pixel catches $n \pm \sqrt{n}$, and each frees
+# one electron (**shot noise**). Reading it adds or takes a few electrons (**read noise**), each row
+# of the sensor its own (**row noise**, which shows as stripes), and the result is rounded to whole
+# levels (**quantization**). An exposure ratio of 100 means a hundredth of the light.
 
 # %%
 RATIOS = (20, 60, 150, 300)
 gray = 0.18 * camera.electrons / max(camera.gains)
+step = camera.electrons / (camera.white - camera.black)  # electrons of one level
+others = camera.read_noise**2 + camera.row_noise**2 + step**2 / 12  # rounding: step / sqrt(12)
 for ratio in RATIOS:
     expected = gray / ratio
-    noise = np.sqrt(expected + camera.read_noise**2 + camera.row_noise**2)
+    noise = np.sqrt(expected + others)
     print(f"1/{ratio:3}: middle gray is {expected:5.1f} red electrons, noise {noise:.1f}")
 
 # %%
@@ -194,9 +201,10 @@ for ratio, shot in dark.items():
 Markdown("\n".join(lines))
 
 # %% [markdown]
-# Pixel by pixel there is not much between the two: the noise of the photons is larger than the
-# steps of the file. The loss shows where one averages, as an eye does and a network will. Averaging
-# leaves noise behind; it cannot bring back what rounding and the cut at black have taken.
+# Pixel by pixel there is not much between the two: the noise is larger than the steps of the file,
+# and LibRaw cuts off what is below black in both. The loss shows where one averages, as an eye does
+# and a network will; of raw the counts themselves are averaged, before any cut. Averaging takes
+# noise away; it cannot bring back what rounding and the cut at black have taken.
 
 # %%
 lines = ["| exposure | file, averaged (dB) | raw, averaged (dB) |", "|---|---:|---:|"]
@@ -234,11 +242,11 @@ display.show_images({"photo": smooth} | dict(zip(names, pairs[ratio], strict=Tru
 # Half of the noise in the dark lies below black. A file cuts it off, and what is left has a mean
 # above 0: the dark gets lighter, and most of all in red and blue, which white balance multiplies
 # most. Hence the pink of many photos brightened too far. Raw keeps both sides of black, so its
-# noise averages out. Nothing in this notebook cuts off negative counts before the end.
+# noise averages out, and the network below is given the negative counts too.
 #
 # ## Try it: the exposure ratio
 #
-# Above, the mean over blocks of the two ways; below, the two at full resolution.
+# On the left the file, on the right raw; above, the mean over blocks; below, the full resolution.
 
 
 # %%
@@ -301,12 +309,13 @@ print(f"ours {psnr(simple, normal):.1f} dB, LibRaw {psnr(developed, normal):.1f}
 # with a matrix before it; see the first exercise.
 #
 # Four things are different here. The network learns a *change* of the simple development, so
-# that it begins with a photo. A **gate** between 0 and 1 says for each pixel how much of that
-# development is worth keeping: where there is more noise than photo, it may close, and the network
-# paints by itself. It sees the planes after the sRGB curve, which makes noise
-# alike in darks and lights; negative counts are mirrored (`EncodeLight`). And its photo is in the
-# **colours of the camera**, balanced but not yet sRGB: the matrix is written in the file, so there
-# is nothing to learn, and a network that has not learnt it serves any camera. Theirs learnt one.
+# that it begins with a photo. A **gate** between 0 and 1, half open at first, says for each pixel
+# how much of that development is worth keeping: where there is more noise than photo, it may close,
+# and the network paints by itself. The network sees the planes after the sRGB curve, which makes
+# noise more alike in darks and lights; negative counts are mirrored (`EncodeLight`). And its photo
+# is in the **colours of the camera**, balanced but not yet sRGB: the matrix is written in the file,
+# so there is nothing to learn, and a network that has not learnt it serves any camera. Theirs
+# learnt one. In the diagram, full size is that of the planes; the photo is twice as high and wide.
 
 
 # %%
@@ -517,19 +526,24 @@ licence = "See-in-the-Dark" if is_sid(source) else data.load(source, "train", se
 card = run.card(about(widths), licence, history, **facts)
 kept = load_enhancer(save_enhancer(training.clipped(final), run.folder / "raw_unet", card))
 
+# %% [markdown]
+# A short training may leave a tint and a grid, the latter because the kernels that enlarge do not
+# agree yet from place to place. Compare with the long training further below.
+
 # %%
 pictures = {}
 for ratio, shot in list(dark.items())[:3]:
-    pictures[f"LibRaw, 1/{ratio}"] = through_raw(shot, ratio)
-    pictures[f"network, 1/{ratio}"] = core.as_float(kept.enhance(shot, ratio=ratio))
+    both = {"LibRaw": through_raw(shot, ratio)}
+    both["network"] = core.as_float(kept.enhance(shot, ratio=ratio))
+    pictures |= {f"{name}, 1/{ratio}, {psnr(x, normal):.1f} dB": x for name, x in both.items()}
 display.show_images(pictures, columns=2)
 
 # %% [markdown]
 # ## Evaluation
 #
 # On validation scenes, at four ratios. Who is not told the ratio guesses the brightness: `blind`
-# does, and so do the methods that get LibRaw's photo. So there are three tables: PSNR, PSNR once
-# the mean is right, and structure.
+# does, and so do the methods after a `+`, which enhance what LibRaw makes of the frame as it was
+# exposed. So there are three tables: PSNR, PSNR once the mean is right, and structure.
 
 
 # %%
@@ -588,8 +602,9 @@ def by_ratio(records, methods, metric):
 
 
 # %%
-pairs = data.load("synthetic" if is_sid(source) else source, "val", seed)
-measured = [r for ratio in RATIOS for r in records_at(ratio, methods, pairs, source, seed)]
+judged = "synthetic" if is_sid(source) else source
+pairs = data.load(judged, "val", seed)
+measured = [r for ratio in RATIOS for r in records_at(ratio, methods, pairs, judged, seed)]
 evaluation.save_records("10_raw", measured, run.folder)
 records = {record["method"]: record for record in measured}
 by_ratio(records, methods, "psnr")
@@ -603,9 +618,9 @@ by_ratio(records, methods, "ssim")
 # %% [markdown]
 # ## What a long training gives
 #
-# The project ships `raw_unet`, trained on LOL's well-lit photos with the sizes of the profile `cpu`
-# (its card says in which two parts) and judged on its validation scenes. First PSNR, then PSNR
-# once the mean is right, then structure.
+# The project ships `raw_unet`, trained on LOL's well-lit photos with the widths of the profile
+# `cpu` (its card says in which two parts) and judged on LOL's validation scenes. First PSNR, then
+# PSNR once the mean is right, then structure.
 
 # %%
 shipped = evaluation.load_records("raw")
@@ -657,8 +672,9 @@ display.show_images(pictures, columns=2)
 # ## Does it keep colour?
 #
 # A score over photos of rooms does not ask for colours that rooms lack. A chart does: twelve hues,
-# three saturations, and the mean colour of each patch, so that noise does not count. ΔE is the
-# colour difference of CIEDE2000; about 2 is seen side by side.
+# three saturations, and the mean colour of each patch, so that grain by itself does not count. What
+# the cut at black does to the mean does count. ΔE is the colour difference of CIEDE2000; about 2 is
+# seen side by side.
 
 
 # %%
@@ -689,8 +705,9 @@ display.show_images(developed, columns=2)
 # %% [markdown]
 # ## Any raw file
 #
-# Without a ratio, `RawEnhancer` chooses one: as high as a mean brightness of 0.45 needs, but no
-# higher than 1 % of white allows, and a curve that keeps white white does the rest. In a terminal:
+# Without a ratio, `RawEnhancer` chooses one: as high as a mean brightness of 0.45 needs (less where
+# a fifth of the photo would get very bright), but not so high that more than 1 % of the frame gets
+# white; a curve that keeps white white does the rest. In a terminal:
 # `lle enhance photo.dng --method raw_unet`.
 
 # %%
@@ -725,7 +742,8 @@ display.show_images(pictures)
 # %% [markdown]
 # ## Exercises
 #
-# **1.** Show that a transposed convolution of 2×2 with stride 2 is a matrix and depth to space.
+# **1.** Show that a transposed convolution of 2×2 with stride 2 is a product with a matrix and then
+# depth to space.
 #
 # <details><summary>Solution</summary>Twelve numbers per cell are a product of its features with a
 # matrix of twelve columns. Reshaped to 2×2×3 and moved next to each other, they are the
@@ -737,7 +755,8 @@ features = np.random.default_rng(0).random((1, 4, 5, 6), np.float32)
 wide = np.asarray(layer(features))
 matrix = np.asarray(layer.kernel).transpose(3, 0, 1, 2).reshape(6, 12)
 cells = (features @ matrix).reshape(4, 5, 2, 2, 3)
-print(f"{np.abs(cells.swapaxes(1, 2).reshape(8, 10, 3) - wide[0]).max():.1e}")
+difference = np.abs(cells.swapaxes(1, 2).reshape(8, 10, 3) - wide[0]).max()
+print(f"largest difference of the two: {difference:.1e}")
 
 # %% [markdown]
 # **2.** How much of the noise of a dark patch is cut off at black, and what does it do to the mean?
@@ -751,14 +770,15 @@ print(f"mean {noise.mean():.3f}, cut at 0 {np.maximum(noise, 0).mean():.3f}, ", 
 print(f"expected {1 / np.sqrt(2 * np.pi):.3f}")
 
 # %% [markdown]
-# **3.** The photo of a camera looks green without white balance. Which gains make a grey card grey?
+# **3.** A raw frame looks green without white balance. Which gains make a grey card grey?
 #
 # <details><summary>Solution</summary>The mean of green over that of each colour.</details>
 
 # %% tags=["solution"]
 card_frame = data.RawCamera().shoot(np.full((64, 64, 3), 0.5, np.float32), 1, seed)
 means = card_frame.planes.mean((0, 1))[[0, 1, 3]]
-print([round(float(means[1] / mean), 2) for mean in means], [round(g, 2) for g in camera.gains])
+print("measured:", [round(float(means[1] / mean), 2) for mean in means])
+print("set in the camera:", list(camera.gains))
 
 # %% [markdown]
 # ## What was learnt

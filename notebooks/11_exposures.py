@@ -45,7 +45,7 @@ if "google.colab" in sys.modules:  # elsewhere the package is installed already
 # - what a photo loses that got too little light, and what one loses that got too much;
 # - how a *fusion* takes from each exposure what it shows best, and why that needs a pyramid;
 # - why a thing that moves between two shots becomes a ghost;
-# - that Zero-DCE, which judges its results by itself, brightens whatever it is trained to brighten.
+# - that Zero-DCE, which needs no reference, must meet bright photos to learn what to do with them.
 #
 # You should have read `01_data` and `03_zero_dce`. With the synthetic sample the notebook takes
 # about a minute on two processor cores.
@@ -100,9 +100,9 @@ start("11_exposures", globals())
 # %% [markdown]
 # ## One scene, seven exposures
 #
-# A *stop* is twice the light, and the unit of exposure (EV). We take a scene of which one half lies
-# in the sun and one in the shade, five stops apart: more than one photo can hold. Because we made
-# it, we know what it would look like in even light.
+# A *stop* is a factor of two in light, and the unit of exposure values (EV). We take a scene of
+# which one half lies in the sun and one in the shade, five stops apart, so that no exposure suits
+# both. Because we made it, we know what it would look like in even light.
 
 # %%
 core.set_seed(seed, deterministic)  # determinism has to be asked for before anything is computed
@@ -124,14 +124,15 @@ shots = {stop: shoot(light, stop, seed) for stop in STOPS}
 display.show_images({f"{stop:+d} EV": photo for stop, photo in shots.items()}, columns=4)
 
 # %% [markdown]
-# What did each one lose? At the light end, values that are cut off: whatever was brighter is the
-# same white. At the dark end, values that drown in noise and rounding; we call them lost below 4 of
-# 255. Between the two lies what the photo shows.
+# What did each one lose? At the light end, values that are cut off; we call a pixel lost as soon as
+# one of its colours is, since its hue is wrong from there on. At the dark end, values that drown in
+# noise and rounding; there we call a pixel lost if all its colours are below 4 of 255. Between the
+# two lies what the photo shows.
 
 
 # %%
 def lost(photo):
-    """Return the shares of pixels that are too light and too dark to show anything."""
+    """Return the shares of pixels with a colour that is cut off, and with none above the dark."""
     top, bottom = photo.max(-1) >= 254 / 255, photo.max(-1) < 4 / 255
     return {"too light": float(top.mean()), "too dark": float(bottom.mean())}
 
@@ -151,7 +152,9 @@ print(f"what all of them lose: {anywhere.mean():.1%}")
 #
 # Mertens and colleagues ask three questions of every pixel of every exposure. Is there *contrast*,
 # that is, does it differ from its neighbours? Is there *saturation*, that is, do its colours
-# differ? And is it *well exposed*, near the middle of the scale? The product is its weight:
+# differ? And is it *well exposed*, near the middle of the scale? The product is its weight, once
+# the weights of a pixel are divided by their sum over the exposures. $L$ is the luminance, and $c$
+# is each of the colours $R$, $G$, $B$ in turn:
 #
 # $$w = |\nabla^2 L| \cdot \mathrm{std}(R, G, B) \cdot
 #   \prod_c \exp\left(-\frac{(c - 0.5)^2}{2 \cdot 0.2^2}\right)$$
@@ -170,9 +173,8 @@ def fusion_weights(photos):
 
 photos = list(shots.values())
 shares = fusion_weights(photos)
-display.show_images(
-    {f"weight of {s:+d} EV": w for s, w in zip(STOPS, shares, strict=True)}, columns=4
-)
+maps = {f"weight of {s:+d} EV": share for s, share in zip(STOPS, shares, strict=True)}
+display.show_images(maps, columns=4, limits=(0, 1))
 
 # %% [markdown]
 # The weighted mean of the photos is full of specks: weights jump from pixel to pixel, and so does
@@ -189,7 +191,8 @@ display.show_images({"weighted mean": naive, "a part of it": naive[window]})
 # A *Laplacian pyramid* takes a photo apart into details of all sizes: what is lost when it is
 # halved, what is lost when the half is halved, and so on; and a small rest. Adding all up gives the
 # photo back. In each level we mix with weights as smooth as that level: fine details may change
-# hands within a pixel, broad light only over a broad stretch. So nothing jumps.
+# hands within a pixel, broad light only over a broad stretch. So nothing jumps. Below, grey is a
+# detail of 0.
 
 
 # %%
@@ -230,7 +233,7 @@ def collapse(pyramid):
 # %%
 levels = laplacian_pyramid(truth, 6)
 print(f"taken apart and put together: {np.abs(collapse(levels) - truth).max():.1e}")
-shown = {f"level {i}": np.clip(0.5 + level, 0, 1) for i, level in enumerate(levels[:3])}
+shown = {f"{level.shape[1]} pixels wide": np.clip(0.5 + level, 0, 1) for level in levels[:3]}
 display.show_images(shown)
 
 
@@ -253,7 +256,8 @@ display.show_images({"weighted mean": naive, f"{best:+d} EV": shots[best], "fuse
 
 # %% [markdown]
 # How much nearer is it to the scene in even light? All are given its mean brightness first, so that
-# nothing but the distribution of the light counts.
+# brightness as a whole does not count. The last row is what a network makes of the best single
+# exposure: `lumen`, the subject of `12_lumen`.
 
 # %%
 candidates = {f"{best:+d} EV": shots[best], "weighted mean": naive, "fused": fused}
@@ -286,6 +290,14 @@ display.image_slider(fuse_scene, **sliders)
 
 # %%
 display.static(fuse_scene, **sliders)
+
+# %%
+by_distance = {}
+for stop in range(5):
+    image = fuse_scene(darker=-stop, lighter=stop)
+    scaled = core.expose(image, core.exposure_gain(image, float(truth.mean())))
+    by_distance[stop] = psnr(scaled.astype(np.float32), truth)
+    print(f"{2 * stop} stops apart: {by_distance[stop]:.2f} dB at the mean of the scene")
 
 # %% [markdown]
 # ## What moves becomes a ghost
@@ -350,7 +362,8 @@ else:
     train_scenes, val_scenes = (real_sequences(source, split) for split in ("train", "val"))
 everything = [photo for photos, _ in train_scenes.values() for photo in photos]
 dark = [p for photos, normal in train_scenes.values() for p in photos if p.mean() < normal.mean()]
-print(f"{len(train_scenes)} scenes, {len(everything)} photos, {len(dark)} of them too dark")
+print(f"{len(train_scenes)} scenes, {len(everything)} photos, ", end="")
+print(f"{len(dark)} of them darker than the well-lit photo of their scene")
 
 # %%
 zero_dce = definitions("03_zero_dce")
@@ -383,12 +396,14 @@ networks["shipped"] = enhancers.load_enhancer("zero_dce_pp")
 # %% [markdown]
 # ## Three photos, three networks
 #
-# A scene that was not trained on: too dark, as it should be, and too light.
+# A scene that was not trained on: a photo near its dark end, the middle one, and one near its
+# light end.
 
 # %%
 name, (series, normal) = next(iter(val_scenes.items()))
 order = sorted(series, key=lambda photo: photo.mean())
-picked = [core.to_float(order[i]) for i in (1, len(order) // 2, -2)]
+outer = len(order) // 6  # of seven the second and the last but one; of three the outer two
+picked = [core.to_float(order[i]) for i in (outer, len(order) // 2, -1 - outer)]
 rows = {"photo": picked} | {n: [e.enhance(p) for p in picked] for n, e in networks.items()}
 for label, images in rows.items():
     display.show_images(images, titles=[f"{label}, mean {i.mean():.2f}" for i in images], columns=3)
@@ -397,8 +412,9 @@ for label, images in rows.items():
 # ## In numbers
 #
 # Every photo of every validation scene, sorted by how much light it got: the mean of its light over
-# that of the well-lit photo, in stops. How bright does it become, and how near does it come to
-# the well-lit photo?
+# that of the well-lit photo, in stops. What was cut off is missing from that mean. A row that is
+# named after 2 stops begins at 1.5, halfway from 1. How bright does a photo become, and how near
+# does it come to the well-lit one?
 
 
 # %%
@@ -467,14 +483,14 @@ Markdown(print_summary(records))
 def verdict(records):
     """Say what training on all exposures gave and took, compared with dark photos alone."""
     dark, everything = records["dark photos"], records["all"]
-    said = []
+    said = ["trained on all exposures instead of dark ones, photos become"]
     for light in BINS:
         if light in dark:
             gain = everything[light]["psnr_after"] - dark[light]["psnr_after"]
-            change = everything[light]["mean_after"] - everything[light]["mean_before"]
+            change = everything[light]["mean_after"] - dark[light]["mean_after"]
             word = "darker" if change < 0 else "brighter"
-            said.append(f"{light}: {word} by {abs(change):.2f}, PSNR {gain:+.1f} dB")
-    return "trained on all exposures instead of dark ones; " + "; ".join(said)
+            said.append(f"{light:24} {word} by {abs(change):.2f}, PSNR {gain:+.1f} dB")
+    return "\n".join(said)
 
 
 print(verdict(records))
@@ -497,7 +513,8 @@ print(verdict(real["networks"]))
 #
 # **A fusion needs a series**, and a series needs a scene that holds still. **Its result is no photo
 # of light**: a shadow may come out as bright as the sun beside it, because both looked best near
-# the middle. **A network cannot find what is cut off**: an over-exposed sky becomes grey, not blue.
+# the middle. **A curve cannot find what is cut off**: it keeps white white, so an over-exposed sky
+# stays white, and what a single colour has lost stays lost.
 
 # %%
 white = shots[3]
@@ -509,11 +526,11 @@ display.show_images({"+3 EV": white, "enhanced": recovered, "the scene": truth})
 #
 # **1.** Which of the three questions of the fusion matters most? Leave out each in turn.
 #
-# <details><summary>Solution</summary>The next cell; the exponents 1, 0, 1 leave out the second
-# factor.</details>
+# <details><summary>Solution</summary>The next cell multiplies the factors that are left. The lower
+# the score without one, compared with the score of all three, the more it matters.</details>
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-for left_out in ("contrast", "saturation", "exposedness"):
+for left_out in ("nothing", "contrast", "saturation", "exposedness"):
     stack = np.asarray(photos, np.float64)
     factors = {
         "contrast": np.abs([laplace(core.luminance(photo)) for photo in stack]),
@@ -523,7 +540,7 @@ for left_out in ("contrast", "saturation", "exposedness"):
     kept = np.prod([value for name, value in factors.items() if name != left_out], 0) + 1e-12
     mean = (kept / kept.sum(0))[..., None] * stack
     score = psnr(mean.sum(0).astype("float32"), truth)
-    print(f"without {left_out:11} PSNR of the weighted mean {score:.2f}")
+    print(f"left out: {left_out:11} PSNR of the weighted mean {score:.2f} dB")
 
 # %% [markdown]
 # **2.** How many levels does the pyramid need? Fuse with 1, 3 and 6.
@@ -532,7 +549,7 @@ for left_out in ("contrast", "saturation", "exposedness"):
 # passed on over wider stretches, and the specks go.</details>
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-display.show_images({f"{n} levels": fuse(photos, n)[window] for n in (1, 3, 6)})
+display.show_images({f"levels: {n}": fuse(photos, n)[window] for n in (1, 3, 6)})
 
 # %% [markdown]
 # ## What was learnt
