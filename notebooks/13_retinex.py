@@ -666,16 +666,20 @@ display.network_diagram(network, inside=True)
 # %% [markdown]
 # How bright the result is, is the slider's affair: exposed by the same gain, the product of $R'$
 # and $L$ has another mean than the photo would have, and no network should have to make up for
-# that. So the loss compares photos of like mean. (Liao et al., *GT-mean Loss*, ICCV 2025, go
-# further and weigh both; the *scores* below are never helped in this way.)
+# that alone. So half of the loss compares photos of like mean, and half of it the photos as they
+# are, since the first by itself lets the brightness of $R'$ drift. (Liao et al., *GT-mean Loss*,
+# ICCV 2025, weigh the two anew for each photo. The *scores* below are never helped in this way.)
 
 
 # %%
 def restoration_loss(y_true, y_pred, ssim_weight):
-    """Return Charbonnier loss plus weighted structural similarity, at the mean of ``y_true``."""
+    """Return Charbonnier loss plus weighted structural similarity, as it is and at like mean."""
     means = [ops.mean(y, axis=(1, 2, 3), keepdims=True) for y in (y_true, y_pred)]
     matched = y_pred * means[0] / ops.maximum(means[1], 1e-3)
-    return charbonnier_loss(y_true, matched) + ssim_weight * ssim_loss(y_true, matched)
+    losses = [
+        charbonnier_loss(y_true, y) + ssim_weight * ssim_loss(y_true, y) for y in (y_pred, matched)
+    ]
+    return sum(losses) / 2
 
 
 def about(divisor):

@@ -1,9 +1,13 @@
 """Sentences that a run once contradicted do not come back; every method ends on a picture."""
 
+from pathlib import Path
+
 import pytest
-from claims import CLAIMS
+import yaml
 
 from lle_utils.notebook_tools.cells import read_cells, source_path
+
+CLAIMS = yaml.safe_load(Path(__file__).with_name("claims.yml").read_text("utf-8"))
 
 # Each was false, or could be with another seed: what the output showed stands beside it.
 ONCE_FALSE = {

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from claims import CLAIMS
+import yaml
 
 from lle_utils.core.paths import project_root
 from lle_utils.notebook_tools import cells, run
 
+CLAIMS = yaml.safe_load(Path(__file__).with_name("claims.yml").read_text("utf-8"))
 SEED = 1  # not that of `make reproduce`, which whoever wrote the prose has looked at
 
 # A progress bar of tqdm, whichever its unit; all else that a notebook says on stderr is noise.
