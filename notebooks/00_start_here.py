@@ -80,7 +80,7 @@ start("00_start_here", globals())
 #
 # The sample starts as a well-lit picture. A simulated camera takes it again with a small part
 # of the light and adds the noise that few photons bring. Because the well-lit original is
-# known, we can later see what the enhancer got right.
+# known, we can later see what the enhancer got right. `01_data` builds this camera step by step.
 
 # %%
 normal = core.to_float(data.sample_scenes()["astronaut"])
@@ -123,9 +123,10 @@ display.show_images(levels)
 # %% [markdown]
 # ## What happened to the values
 #
-# A histogram shows which share of the pixels has which value. In a dark photo all of them
-# crowd at the left edge; enhancing spreads them to the right. The grey area is the
-# brightness, the lines are the three colours.
+# A histogram shows which share of the pixels has which value. In a dark photo most of them
+# crowd at the left; enhancing spreads them to the right. The grey area is the brightness, the
+# lines are the three colours. Heights grow with the square root of the share, so that low ones
+# stay visible beside a tall one.
 
 # %%
 display.histograms({"low": low, "enhanced": enhanced})
@@ -149,8 +150,8 @@ step = -(-max(low.shape) // 900)  # rounded up: at most 900 pixels a side
 preview = low[::step, ::step]
 
 # %% [markdown]
-# The chosen enhancer comes first, then the other shipped ones, then the methods without
-# training.
+# The chosen enhancer comes first, then the other shipped ones, which the notebooks from
+# `03_zero_dce` to `12_lumen` explain, then the methods without training.
 
 # %%
 from lle_utils.enhancers import BASELINES
@@ -234,6 +235,8 @@ print(core.save_image(folder / "enhanced.png", enhanced))
 # lle enhance photo.jpg
 # ```
 #
+# It writes `photo_enhanced.jpg` beside the photo.
+#
 # ## A whole folder
 #
 # To have a folder to try it on, we first take three more dark pictures.
@@ -272,20 +275,19 @@ crops = {"low": sample, "enhanced": bright_sample, "original": normal}
 display.show_images({name: image[window] for name, image in crops.items()})
 
 # %% [markdown]
-# **What was not counted is not there.** Where the camera counted nothing, nothing can be
-# stretched; a network fills such places from their surroundings, smoothly and by guessing. We take
-# the sample again with much less light and mark the values that are lost.
+# **What was not counted is not there.** A value that is stored as 0 holds nothing
+# to stretch; a network fills such places from their surroundings, smoothly and by guessing. We
+# take the sample again with much less light and mark which share of the three values of each
+# pixel is lost.
 
 # %%
 darker = data.Camera(exposure=0.006, photons=2000, read_noise=0.002)
 night = data.darken(normal, seed, darker)
 bright_night = network.enhance(night)
 lost = night == 0
-error = np.abs(bright_night - normal)
-print(
-    f"{lost.mean():.0%} of the values are 0; their mean error is {error[lost].mean():.3f}, ", end=""
-)
-print(f"that of the others {error[~lost].mean():.3f}")
+gone = core.to_uint8(normal[lost])
+print(f"{lost.mean():.0%} of the values are 0; in good light they had ", end="")
+print(f"{np.unique(gone).size} different levels, from {gone.min()} to {gone.max()}")
 
 # %%
 display.show_images(
@@ -295,13 +297,20 @@ display.show_images(
 # %% [markdown]
 # **It does not know when it is not needed.** A well-exposed photo keeps its brightness, as the
 # rule never makes a photo darker than it is and rarely brighter than the middle. But the network
-# still looks for noise, and takes some texture for it. The other enhancers move the brightness as
-# well.
+# still looks for noise, and takes some texture for it: neighbouring pixels differ less than
+# before. Zero-DCE, which is not told a brightness, moves that as well.
+
 
 # %%
+def texture(image):
+    """Return how much neighbouring pixels differ, on average."""
+    return np.abs(np.diff(image, axis=1)).mean()
+
+
 good = {name: load_enhancer(name).enhance(normal) for name in (enhancer, "zero_dce")}
 for name, result in good.items():
-    print(f"{name:10} mean {normal.mean():.3f} before, {result.mean():.3f} after")
+    print(f"{name:10} mean {normal.mean():.3f} before, {result.mean():.3f} after; ", end="")
+    print(f"neighbours differ {texture(result) / texture(normal):.2f} times as much")
 display.show_images({"well exposed": normal, **good})
 
 # %% [markdown]
@@ -316,12 +325,17 @@ display.show_images({"well exposed": normal, **good})
 # The solution is in the collapsed cell; open it with a click.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-twice = network.enhance(results[enhancer])
-display.show_images({"once": results[enhancer], "twice": twice})
+once = results[enhancer]
+twice = network.enhance(once)
+change = np.abs(twice - once)
+print(f"mean {once.mean():.3f} once, {twice.mean():.3f} twice; mean change {change.mean():.4f}")
+pictures = {"once": once, "twice": twice, "ten times the change": np.clip(10 * change, 0, 1)}
+display.show_images(pictures)
 
 # %% [markdown]
 # **2.** Spare the bright parts: let the strength of the blend fall from 1 where the photo is
-# black to 0 where it is white, and compare on the well-lit picture, enhanced by Zero-DCE.
+# black to 0 where its largest colour is 1, and compare on the well-lit picture, enhanced by
+# Zero-DCE.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 weight = 1 - normal.max(axis=-1, keepdims=True)
@@ -331,13 +345,14 @@ display.show_images({"original": normal, "enhanced": overdone, "bright parts spa
 
 # %% [markdown]
 # **3.** From which exposure on is the sample too dark to be saved? Try the shares 0.2, 0.05
-# and 0.01 of the light.
+# and 0.01 of the light, and measure the mean error.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 shots = {}
 for exposure in (0.2, 0.05, 0.01):
     shot = data.Camera(exposure, photons=2000, read_noise=0.002)
-    shots[f"exposure {exposure}"] = network.enhance(data.darken(normal, seed, shot))
+    result = network.enhance(data.darken(normal, seed, shot))
+    shots[f"exposure {exposure}, error {np.abs(result - normal).mean():.3f}"] = result
 display.show_images(shots)
 
 # %% [markdown]

@@ -45,7 +45,7 @@ if "google.colab" in sys.modules:  # elsewhere the package is installed already
 # - how a dark photo comes about: light, exposure, white balance, noise, rounding;
 # - where paired photos can be had, and on which terms;
 # - why pairs are matched by file name, and how to audit them;
-# - why a split must not divide a scene, and what it costs to ignore that;
+# - why a split must not divide a scene, and how many photos leak when it does;
 # - to pack photos into one file and to draw training batches from it.
 #
 # You should know NumPy arrays; `00_start_here` shows the image type. Everything runs on two
@@ -201,19 +201,20 @@ display.show_images({"map of light": falloff, "dim": core.linear_to_srgb(dim)})
 
 # %%
 cast = dim * camera.white_balance
-bright = {"dim": dim / camera.exposure, "with a cast": np.clip(cast / camera.exposure, 0, 1)}
+bright = {"no cast": dim / camera.exposure, "with a cast": np.clip(cast / camera.exposure, 0, 1)}
 display.show_images({name: core.linear_to_srgb(each) for name, each in bright.items()})
 
 # %% [markdown]
 # ### 4. Noise
 #
-# Light arrives in photons, and counting them is a lottery. A pixel that expects *N l* of them
-# gets a Poisson number with that mean. The electronics add a little of their own, whatever the
-# light:
+# Light arrives in photons, and counting them is a lottery. Let *l* now be the light that the
+# steps before have left, and *N* the photons that a white pixel counts at full exposure. A pixel
+# then expects *N l* of them and gets a Poisson number with that mean. The electronics add noise
+# of their own, of deviation σ, whatever the light:
 #
 # $$n = \frac{\mathrm{Poisson}(N\,l)}{N} + \mathcal{N}(0, \sigma^2)$$
 #
-# What falls below zero or above one is cut off, as in the sensor.
+# What falls below zero or above one is cut off, as in a finished photo.
 
 # %%
 noisy = np.clip(data.add_noise(cast, camera.photons, camera.read_noise, rng), 0, 1)
@@ -229,8 +230,8 @@ display.show_images(
 # ### 5. Eight bits
 #
 # The file keeps whole numbers from 0 to 255, and a dark photo uses few of them. Round, never
-# cut: a truncating cast darkens every pixel by half a level on average, and a score computed
-# from such files is that of a darker photo.
+# cut: a truncating cast takes half a level on average from a value that is not 0, and a score
+# computed from such files is that of a darker photo.
 
 # %%
 stored = core.to_uint8(core.linear_to_srgb(noisy))
@@ -250,8 +251,8 @@ display.show_images({"well lit": picture, "dark": dark})
 # %% [markdown]
 # ## How much noise?
 #
-# The formula above predicts it. On an even grey of light *l*, the noise has the variance
-# *k l / N* + σ², so signal over noise is
+# The formula above predicts it. On an even grey of light *l*, taken at the exposure *k*, the
+# noise has the variance *k l / N* + σ², so signal over noise is
 #
 # $$\frac{k\,l}{\sqrt{k\,l / N + \sigma^2}}$$
 #
@@ -268,12 +269,16 @@ measured = np.array([shot.mean() / shot.std() for shot in shots])
 signal = 0.18 * exposures
 predicted = signal / np.sqrt(signal / camera.photons + camera.read_noise**2)
 curves = {"measured": measured, "predicted": predicted}
-display.plot_curves(exposures, curves, "exposure", "signal / noise", diagonal=False)
+figure = display.plot_curves(exposures, curves, "exposure", "signal / noise", diagonal=False)
+figure.axes[0].lines[0].set_marker("o")  # the two curves lie on each other
+figure.axes[0].set(xscale="log", yscale="log")
+figure
 
 # %% [markdown]
 # With much light the curve follows a square root, the law of counting: a quarter of the light
 # halves the ratio. With very little light the electronics take over, and a quarter of the light
-# leaves a quarter of it.
+# leaves a quarter of it. Both axes are logarithmic: the first is a slope of one half, the second
+# a slope of one.
 #
 # The same on a picture. Each shot is brought back to its former brightness by dividing the
 # light by the exposure, which is the best that brightening alone can do.
@@ -359,7 +364,8 @@ display.pair_grid(
 # %% [markdown]
 # `audit_pairs` measures two things. Phase correlation tells by how many pixels one photo is
 # moved against the other. Structural similarity, once the dark photo has been given the
-# histogram of the bright one, tells whether both show the same thing.
+# histogram of the bright one, tells whether both show the same thing. Flagged are shifts of more
+# than 2 pixels, if undoing them helps, and similarities below 0.5.
 
 # %%
 audit = data.audit_pairs([*pairs, *planted])
@@ -382,8 +388,9 @@ print(f"{pair.name}: similarity {audit[doubtful]['ssim']:.2f}, flags {audit[doub
 display.pair_grid([look(pair.low)], [look(pair.normal)])
 
 # %% [markdown]
-# How much would a shift matter? Take a photo and the same photo moved: not one pixel of noise
-# is added, and still the score falls as if the picture had been spoilt.
+# How much would a shift matter? Take a photo and the same photo moved. PSNR, the score that
+# `02_metrics` explains, has no limit for equal photos and is lower the more they differ. Not one
+# pixel of noise is added, and still it falls as if the picture had been spoilt.
 
 # %%
 from lle_utils.metrics import psnr
@@ -475,17 +482,19 @@ partners = {row["first"] for row in found if row["first"] == row["second"]}
 print(f"found the partner of {len(partners)} of {len(pairs)}")
 
 # %% [markdown]
-# It misses some: uneven light and strong noise do change the order. Between two well-lit photos
-# it does better. `find_scenes` takes these, and does not compare all with all: a *perceptual hash*,
-# 64 bits that say where a small copy is lighter than its median frequency, proposes which photos
-# may show one view, and the rank order decides.
+# Where it misses one, uneven light or strong noise has changed the order. Well-lit photos have
+# less of both. `find_scenes` takes these, and does not compare all with all: a *perceptual hash*,
+# 64 bits that say which of the lowest frequencies of a small copy lie above their median, proposes
+# which photos may show one view, and the rank order decides.
 
 # %%
 found_scenes = data.find_scenes(pairs)
 print(f"{len(found_scenes)} photos, {len(set(found_scenes.values()))} scenes by content")
 
 # %% [markdown]
-# How good is it? Of LOL the truth is known. *Precision* is the share of right ones among the pairs
+# Of the sample it finds more scenes than the few pictures that the photos were cut from, because
+# crops that hardly overlap are different views. How good is it on real photos? Of LOL the truth
+# is known. *Precision* is the share of right ones among the pairs
 # of photos that it puts together, *recall* the share that it finds of those that belong together.
 
 # %%
@@ -577,8 +586,8 @@ for split in ("train", "val"):
     print(f"{split}: {len(part)} pairs of {len(set(part.scenes.values()))} scenes; {part.licence}")
 
 # %% [markdown]
-# A folder that is both, a photo without its partner, a source that nobody knows: errors say so, and
-# nothing half done is left behind.
+# A folder that fits two rows of the table, a photo without its partner, a source that nobody
+# knows: errors say so, and nothing half done is left behind.
 
 # %%
 try:
@@ -597,7 +606,9 @@ except data.SourceError as error:
 rocket = core.to_float(data.sample_scenes()["rocket"])
 dim_rocket = data.darken(rocket, seed, data.Camera(exposure=0.2))
 clipped = (rocket.max(axis=-1) > 0.99).astype(np.float32)
-display.show_images({"well lit": rocket, "dark": dim_rocket, "cut off before": clipped})
+views = {"well lit": rocket, "dark": dim_rocket, "cut off before": clipped}
+lamp = (slice(372, 420), slice(328, 400))
+display.show_images({name: view[lamp] for name, view in views.items()})
 
 # %% [markdown]
 # **Its noise is too clean.** We draw it for each pixel alone. A camera measures one colour at each
@@ -615,10 +626,11 @@ blotches = flat + 2 * (uniform_filter(grain, (2, 2, 1)) - flat)  # twice: as str
 for name, image in {"ours": grain, "blotches": blotches}.items():
     next_one = np.corrcoef(image[:, :-1].ravel(), image[:, 1:].ravel())[0, 1]
     print(f"{name:9} strength {image.std():.4f}, correlation of neighbours {next_one:+.2f}")
-display.show_images({"ours": np.clip(grain * 5, 0, 1), "blotches": np.clip(blotches * 5, 0, 1)})
+pictures = {"ours, 5 times as bright": grain, "blotches, 5 times as bright": blotches}
+display.show_images({name: np.clip(image * 5, 0, 1) for name, image in pictures.items()})
 
 # %% [markdown]
-# A network that learns to remove the left kind leaves the right kind in place. The sample also
+# A network that has met the left kind only has not learnt to remove the right kind. The sample also
 # has a handful of scenes, too few to learn from what the world looks like. It is there to make
 # every notebook run anywhere, and to test code against a known truth. For results, use real pairs.
 #
@@ -655,9 +667,9 @@ print(f"noise {grain.std():.4f} at full size, {halved.std():.4f} at half")
 # ## What you have learnt
 #
 # A dark photo is less light, counted in photons and rounded; brightening cannot bring back what
-# the counting lost. Pairs go by name and are audited by content. Splits go by scene, or the
-# score is flattered. Next comes `02_metrics`: which number to trust, and how two honest people
-# get different ones from the same pictures.
+# the counting lost. Pairs go by name and are audited by content. Splits go by scene, or a
+# network is examined on what it has seen. Next comes `02_metrics`: which number to trust, and how
+# two honest people get different ones from the same pictures.
 
 # %%
 from importlib.metadata import version

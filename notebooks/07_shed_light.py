@@ -42,7 +42,8 @@ if "google.colab" in sys.modules:  # elsewhere the package is installed already
 # %% [markdown]
 # ## What you will learn
 #
-# - how an encoder can be made to keep brightness and content in different numbers;
+# - how losses ask an encoder to keep brightness and content in different numbers, and how to
+#   measure whether it does;
 # - how to decode at any brightness: swap, average, interpolate and extrapolate those numbers;
 # - what a triplet loss is, and what goes wrong when hue is compared as if it were a line;
 # - why a score that may look at the true photo's brightness is another score.
@@ -70,8 +71,9 @@ from lle_utils.enhancers import Enhancer, load_enhancer, save_enhancer
 from lle_utils.nn import CropLike, FadeIn, TowardsMean, ssim_loss
 
 # %% [markdown]
-# The next cell holds everything there is to set. The weights of the losses are those of the
-# paper; `reference_dropout`, `spread` and `highest` are ours and explained where they are used.
+# The next cell holds everything there is to set. The two weights of further losses are smaller
+# than the paper's, which stand beside them; `reference_dropout`, `spread` and `highest` are ours
+# and explained where they are used.
 
 # %% tags=["parameters"]
 profile = ""  # "colab", or another of notebooks/profiles; what you change below wins
@@ -175,7 +177,8 @@ encode = encoder(width=8)
 print("skips", [tuple(s.shape) for s in skips])
 print("content", tuple(content.shape), "luminance", tuple(luminance.shape))
 print(f"paper: {encoder().count_params():,} parameters")
-display.show_images([ops.convert_to_numpy(s)[0, ..., 0] for s in skips[:3]], columns=3)
+maps = [ops.convert_to_numpy(s)[0, ..., 0] for s in skips[:3]]
+display.show_images(maps, titles=["full size", "half", "a quarter"])
 
 # %% [markdown]
 # ## The decoder
@@ -218,7 +221,8 @@ for side in ((5, 7), (33, 50)):
 # training photos, and beyond 1 more than that. With a reference, its vector takes the place of
 # $\bar\ell$. The strength and the mean are our additions; the paper always has a reference.
 #
-# A decoder cannot give back every grain of the photo. So below a quarter its result fades into the
+# In code the strength is the input `level`, as the `Enhancer` calls it. A decoder cannot give back
+# every grain of the photo. So below a quarter its result fades into the
 # photo itself (`FadeIn`), and strength 0 is that photo exactly. Training sees the decoder alone.
 
 
@@ -234,9 +238,8 @@ def shed_light(width=32):
 
 
 # %% [markdown]
-# Both grow with the square of the width. Two processor cores train half the paper's width in
-# the time that they would need for a fifth of the steps at full width; the enhancer that the
-# project ships is of that size.
+# Parameters and multiply-adds grow with the square of the width: at half the paper's, a step costs
+# about a quarter. The enhancer that the project ships is of that size.
 
 # %%
 for channels in (32, 16):
@@ -380,13 +383,14 @@ def content_loss(low, enhanced, circular=False):
 # %%
 shades = dict(zip(("hue", "saturation"), hue_saturation(normal[None]), strict=True))
 pictures = {name: ops.convert_to_numpy(plane)[0] for name, plane in shades.items()}
-display.show_images({"normal": normal} | pictures)
+display.show_images({"normal": normal} | pictures, limits=(0, 1))
 
 # %% [markdown]
 # **A circle taken for a line.** Hue turns: pure red is 0, and so is 1. The paper compares it as
-# a number, so that two reds that nobody can tell apart may count as far from each other. We
-# turn the hue of a patch around half a circle, starting at red, in either direction. Compared
-# as angles (`circular`) both directions cost the same.
+# a number, so that two reds that nobody can tell apart may count as far from each other. In
+# the map above 0 and 1 are both red. We turn the hue of a patch away from red by up to 0.15 turns
+# in either direction; a green patch beside it stays. Compared as
+# angles (`circular`) both directions cost the same.
 
 
 # %%
@@ -521,7 +525,7 @@ class ShedLight(training.WeightedTerms):
 
 
 # %% [markdown]
-# As in notebook 04: warm-up and cosine, averaged weights, crops in stages, validation on whole
+# As in `04_mirnet`: warm-up and cosine, averaged weights, crops in stages, validation on whole
 # photos, blind, at strength 1. A run that is killed goes on from its checkpoint.
 
 # %%
@@ -575,7 +579,8 @@ class Validation(training.ValidationPsnr):
 
 
 # %% [markdown]
-# A hundred photos are enough for the mean vector of the enhancer, and a fifth of them here.
+# About a hundred well-lit photos give the mean vector of the enhancer, or all where there are
+# fewer; a fifth of them does while we validate.
 
 # %%
 _, dark, bright = zip(*train_pairs, strict=True)
@@ -632,8 +637,8 @@ print(f"After {run.total_steps} steps here: {sentence}")
 # ## One photo, many strengths
 #
 # The photo is encoded once. Strength 0 is the photo itself, 1 the brightness of the training
-# photos, 1.25 the most that training showed. After a minute on three scenes the pictures are
-# soft, with a grid in them, and colours are pale; the order of the strengths comes first.
+# photos, 1.25 the most that training showed. After a short training pictures can be soft
+# and pale, with a grid in them; whether their order is right is measured next.
 
 # %%
 at = trained.prepare(low)
@@ -702,7 +707,8 @@ Markdown("\n".join(rows))
 #
 # No photo at hand? Sort the well-lit training photos by their mean and average the vectors of
 # each fifth. Going through this *bank* is a slider without a reference. Unlike the strength it
-# runs along brightnesses that really occurred, from dim rooms to bright ones.
+# runs along brightnesses that really occurred. If the luminance says how bright a photo is, the
+# results get brighter from fifth to fifth.
 
 # %%
 encode, decode = network.get_layer("encoder"), network.get_layer("decoder")
@@ -721,6 +727,8 @@ painted = [paint(decode, features, vector) for vector in bank]
 for fifth, photo in zip(fifths, painted, strict=True):
     source_mean = np.mean([lit[i].mean() for i in fifth]) / 255
     print(f"photos of mean {source_mean:.3f}: the result has {photo.mean():.3f}")
+upwards = np.diff([photo.mean() for photo in painted]) > 0
+print(f"brighter than the one before: {upwards.sum()} of {len(upwards)}")
 display.show_images(painted[::2], titles=["dimmest fifth", "middle", "brightest"])
 
 # %% [markdown]
@@ -734,11 +742,11 @@ print(f"mean difference {np.abs(of_pictures - of_vectors).mean():.4f}")
 display.show_images({"mean of pictures": of_pictures, "picture of mean": of_vectors})
 
 # %% [markdown]
-# ## What the content ignores
+# ## Does the content ignore the light?
 #
 # If the two parts are apart, light moves the luminance and leaves the content. We encode dark
 # and well-lit photos of the same scenes and ask which share of the variance of the vectors is
-# due to the light: 0 if it does not matter, 1 if nothing else does.
+# due to the light: 0 if it does not matter, 1 if nothing else does. The content should be near 0.
 
 
 # %%
@@ -756,8 +764,12 @@ def summaries(encode, photos):
 
 _, val_dark, val_lit = zip(*val_pairs, strict=True)
 of_dark, of_lit = summaries(encode, val_dark), summaries(encode, val_lit)
+shares = {}
 for name, dark_vectors, lit_vectors in zip(("content", "luminance"), of_dark, of_lit, strict=True):
-    print(f"{name:10} {share_of_light(dark_vectors, lit_vectors):.2f}")
+    shares[name] = share_of_light(dark_vectors, lit_vectors)
+    print(f"{name:10} {shares[name]:.2f}")
+kept = "less" if shares["content"] < shares["luminance"] else "no less"
+print(f"the content depends {kept} on the light than the luminance")
 
 # %% [markdown]
 # ## Evaluation: three scores that must not be mixed
@@ -804,7 +816,7 @@ print(f"at strength 0 at most {offset.max():.0%} away from the input")
 # %% [markdown]
 # ## The shipped enhancer
 #
-# A minute of training on three scenes teaches the direction of the slider, not quality. The
+# The sample shows the method, not its quality. The
 # project ships a network of half the paper's width, trained on LOL's pairs with the profile
 # `cpu`. Its records: the three scores on validation photos, and how brightness follows the
 # strength on all of them (the median over photos, and the extremes).
@@ -819,7 +831,8 @@ shipped_rise = json.loads(path.read_text(encoding="utf-8"))
 ratios = np.array(shipped_rise["output"]) / np.array(shipped_rise["input"])[:, None]
 steps_up = np.diff(shipped_rise["output"], axis=1)
 print(
-    f"at strength 0 {ratios[:, 0].min():.2f} to {ratios[:, 0].max():.2f} times the input's mean; "
+    f"at strength 0 {ratios[:, 0].min():.2f} to {ratios[:, 0].max():.2f} times the input's mean; ",
+    end="",
 )
 print(f"the smallest step upwards between strengths is {steps_up.min():.3f}")
 spread_of = {"median": np.median, "darkest": np.min, "brightest": np.max}
@@ -856,8 +869,8 @@ display.show_images(pictures)
 # **1.** Two photos of a red ball differ by a breath of magenta: hues 0.02 and 0.98. What do the
 # two variants of the content loss make of it?
 #
-# <details><summary>Solution</summary>As a line the hues are as far apart as can be; as angles
-# they are neighbours. The next cell shows both.</details>
+# <details><summary>Solution</summary>As a line the hues are almost as far apart as can be; as
+# angles they are neighbours. The next cell shows both.</details>
 
 # %% tags=["solution"]
 for name, circular in {"as a line": False, "as a circle": True}.items():
@@ -868,8 +881,8 @@ for name, circular in {"as a line": False, "as a circle": True}.items():
 # luminance. How much changes, compared with exchanging the luminance? (*Hint:* `encode`,
 # `decode`.)
 #
-# <details><summary>Solution</summary>The next cell. The picture stays: its detail comes through
-# the feature maps, and the content vector only colours what is painted.</details>
+# <details><summary>Solution</summary>The next cell measures both. Neither vector holds detail,
+# which comes through the feature maps.</details>
 
 # %% tags=["solution"]
 *skips, content, own = encode(low[None])
