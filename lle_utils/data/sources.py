@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from lle_utils.core.paths import PHOTO_DIR_VARIABLE, pack_dir
 from lle_utils.data import adapters, synthetic
 from lle_utils.data.download import download_dataset
+from lle_utils.data.folds import Fold, deal_folds, split_fold, split_of
 from lle_utils.data.npz_dataset import Pack, open_pack
 from lle_utils.data.packing import SHARES, Origin, cached_pack, deal
 from lle_utils.data.pairs import enumerate_names
@@ -78,6 +80,9 @@ def load(source: str, split: str, seed: int = 0, crop: int = 1, paired: bool = T
             - a pack, a file ending in ``.npz``;
             - several of them, joined with ``+``.
 
+            Whatever it is, ``@2/5`` at its end deals all of it to five folds by scene: the second
+            is for testing, the third for validation, the others for training.
+
             Folders and data sets are packed once (see `lle_utils.data.cached_pack`), and the pack
             is used from then on. Where nothing is for validation, some scenes of the training
             photos are.
@@ -99,6 +104,9 @@ def load(source: str, split: str, seed: int = 0, crop: int = 1, paired: bool = T
     """
     if split not in SPLITS:
         raise SourceError(f"split is {split!r}; expected {', '.join(SPLITS)}.")
+    whole, fold = split_fold(source)
+    if fold:
+        return _large_enough(_folded(whole, fold, split, seed, paired), crop)
     parts = {part: _splits_of(part, seed) for part in _parts(source)}
     if not any("val" in splits for splits in parts.values()):
         parts = {part: _with_val(splits) for part, splits in parts.items()}
@@ -115,6 +123,32 @@ def load(source: str, split: str, seed: int = 0, crop: int = 1, paired: bool = T
         _check_apart(parts)
         return _large_enough(_joined(source, chosen), crop)
     return _large_enough(next(iter(chosen.values())), crop)
+
+
+def _folded(source: str, fold: Fold, split: str, seed: int, paired: bool) -> PairSet:
+    """Return the photos of a split when all of a source is dealt to folds."""
+    if len(_parts(source)) > 1:
+        raise SourceError(
+            f"{source} joins sources, which might share scenes; folds are dealt of a single one. "
+            "Put the photos into one folder."
+        )
+    sets = []
+    for own in SPLITS:
+        with suppress(NoSplitError):
+            sets.append(load(source, own, seed, paired=paired))
+    whole = PairSet(
+        [name for found in sets for name in found.names],
+        [photo for found in sets for photo in found.low],
+        [photo for found in sets for photo in found.normal],
+        {name: scene for found in sets for name, scene in found.scenes.items()},
+        sets[0].licence,
+        f"{source}@{fold.number}/{fold.count}",
+    )
+    if len(set(whole.names)) < len(whole):
+        raise SourceError(f"{source} has photos of one name in two of its splits; rename them.")
+    folds = deal_folds(whole.scenes, fold.count, source)
+    places = [i for i, name in enumerate(whole.names) if split_of(folds[name], fold) == split]
+    return _chosen(whole, places)
 
 
 def known_sources() -> list[str]:
@@ -158,10 +192,12 @@ def origin_of(source: str) -> Origin:
 def absolute(source: str) -> str:
     """Return a source with its paths made absolute, for a process in another folder."""
     known = known_sources()  # which come first in `load` too, whatever folders there are
-    paths = [(part, Path(part).expanduser()) for part in _parts(source)]
-    return "+".join(
+    whole, fold = split_fold(source)
+    paths = [(part, Path(part).expanduser()) for part in _parts(whole)]
+    found = "+".join(
         str(path.resolve()) if part not in known and path.exists() else part for part, path in paths
     )
+    return f"{found}@{fold.number}/{fold.count}" if fold else found
 
 
 def have_common_part(one: str, other: str) -> bool:
@@ -171,7 +207,7 @@ def have_common_part(one: str, other: str) -> bool:
 
 def _resolved(source: str) -> set[str]:
     """Return the parts of a source, those that are paths as absolute ones."""
-    parts = _parts(source)
+    parts = _parts(split_fold(source)[0])
     return {adapters.SHORT_NAMES.get(part, absolute(part)) for part in parts}
 
 
