@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from lle_utils.cli.command import complain
 from lle_utils.cli.data_sets import add_data_commands
+from lle_utils.cli.experiments import add_experiment_commands
 from lle_utils.cli.exports import add_export
 from lle_utils.cli.measure import add_measure_commands
 from lle_utils.cli.methods import add_methods
@@ -24,6 +25,7 @@ GROUPS_OF_COMMANDS = (  # in the order of the help
     add_photo_commands,
     add_methods,
     add_measure_commands,
+    add_experiment_commands,
     add_video,
     add_serve,
     add_export,

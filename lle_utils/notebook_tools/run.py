@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -195,6 +196,36 @@ def run_notebooks(
         tasks = _longest_first(tasks, root)
     found = _run_in_processes(tasks, jobs, _say if progress and jobs > 1 else lambda _: None)
     return [found[path.stem] for path in sources]
+
+
+def run_here(
+    name: str,
+    parameters: dict[str, Any],
+    output_dir: Path,
+    profile: str,
+    root: Path | None = None,
+) -> Run:
+    """Run one notebook in a kernel of this very process, which must do nothing else meanwhile.
+
+    The kernel ends by itself when the process is killed; the notebook then goes on from its
+    checkpoint when it is run again with the same folder.
+
+    Args:
+        name: Of the notebook.
+        parameters: Over those of the profile.
+        output_dir: Where the executed copy goes; results go to a folder of its own name in there.
+        profile: See `load_profile`.
+        root: The project's folder.
+    """
+    (path,) = chosen_sources([name], root or project_root())
+    values = load_profile(profile, root)[path.stem] | parameters
+    if "output_dir" in parameters_of(path.stem, root):
+        values["output_dir"] = str(output_dir / path.stem)
+    folder = Path.cwd()
+    try:
+        return _run_one(path, values, output_dir, profile, progress=False)
+    finally:
+        os.chdir(folder)
 
 
 def _longest_first(tasks: list[tuple], root: Path) -> list[tuple]:

@@ -15,7 +15,7 @@ FLOORS = (
     ("nn",),
     ("data", "metrics", "display"),
     ("training", "enhancers", "evaluation", "notebook_tools"),
-    ("serving", "benchmarks"),
+    ("serving", "benchmarks", "experiments"),
     ("cli",),
 )
 FLOOR_OF = {folder: number for number, floor in enumerate(FLOORS, 1) for folder in floor}

@@ -1,0 +1,80 @@
+"""Commands for experiments: run, status, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lle_utils.cli.command import command, complain
+
+
+def add_experiment_commands(commands) -> None:
+    """Add ``lle experiment``."""
+    described = "Run a notebook many times, with other parameters, seeds and folds."
+    experiment = command(commands, "experiment", _help, described)
+    inner = experiment.add_subparsers(required=True, metavar="WHAT")
+    run = command(inner, "run", _run, "Run what is not done yet of an experiment.")
+    run.epilog = "Example: lle experiment run exposure.yml --workers 2"
+    run.add_argument(
+        "file", type=Path, help="the experiment (YAML), or its folder to go on with it"
+    )
+    run.add_argument("-o", "--output", type=Path, help="its folder (runs/experiments/NAME)")
+    run.add_argument("--workers", type=int, help="processes on this machine (one per core)")
+    scheduler_help = "address of a Dask scheduler in their place, such as tcp://host:8786"
+    run.add_argument("--scheduler", default="", help=scheduler_help)
+    for name, handler, what in (
+        ("status", _status, "Say which runs of an experiment are done."),
+        ("report", _report, "Write the page of an experiment."),
+    ):
+        command(inner, name, handler, what).add_argument("folder", type=Path, help="its folder")
+
+
+def _help(_options) -> None:
+    """Stand in for a handler: the words after `experiment` have their own."""
+
+
+def _run(options) -> int:
+    from tqdm import tqdm
+
+    from lle_utils.core.paths import project_root
+    from lle_utils.experiments.planning import read_experiment
+    from lle_utils.experiments.results import experiment_page
+    from lle_utils.experiments.running import read_plan, run_experiment
+
+    if options.workers is not None and options.workers < 1:
+        return complain(f"--workers is {options.workers}; expected 1 or more.")
+    if options.file.is_dir():
+        experiment, folder = read_plan(options.file), options.output or options.file
+    else:
+        experiment = read_experiment(options.file)
+        folder = options.output or project_root() / "runs" / "experiments" / options.file.stem
+    results = run_experiment(
+        experiment,
+        folder,
+        options.workers,
+        options.scheduler,
+        show=lambda done, total: tqdm(done, total=total, unit="run", disable=None),
+        say=lambda address: print(f"Dask's dashboard: {address}"),
+    )
+    failed = [result for result in results if result["error"] is not None]
+    for result in failed:
+        complain(f"{result['name']}: {result['error'].splitlines()[0]}")
+    print(f"{len(results) - len(failed)} of {len(results)} runs passed; {experiment_page(folder)}")
+    return int(bool(failed))
+
+
+def _status(options) -> None:
+    from lle_utils.experiments.running import planned, read_results
+
+    ended = {result["name"]: result for result in read_results(options.folder)}
+    for run in planned(options.folder):
+        state, seconds = "waiting", ""
+        if run.name in ended:
+            state = "failed" if ended[run.name]["error"] else "passed"
+            seconds = f"{ended[run.name]['seconds']:8.0f} s"
+        print(f"{run.name:50} {state:8}{seconds}")
+
+
+def _report(options) -> None:
+    from lle_utils.experiments.results import experiment_page
+
+    print(experiment_page(options.folder))

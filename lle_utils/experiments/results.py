@@ -1,0 +1,134 @@
+"""What an experiment found: tables and charts over seeds and folds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lle_utils.display.charts import interval_plot
+from lle_utils.display.html_page import Part, write_page
+from lle_utils.evaluation.bootstrap import interval_if_enough
+from lle_utils.experiments.planning import ExperimentError
+from lle_utils.experiments.running import planned, read_plan, read_results
+from lle_utils.metrics.catalog import METRICS
+
+JUDGED_BY = ("psnr", "ssim")
+
+
+def group_records(results: Sequence[Mapping]) -> dict[tuple[str, str], list[dict]]:
+    """Gather the records of runs that differ in seed and fold alone.
+
+    Args:
+        results: As of `read_results`.
+
+    Returns:
+        (group, enhancer) -> the records of its runs.
+    """
+    found: dict[tuple[str, str], list[dict]] = {}
+    for result in results:
+        for record in result["records"]:
+            found.setdefault((result["group"], record["method"]), []).append(record)
+    return found
+
+
+def pooled(records: Sequence[Mapping], metric: str) -> tuple[list[float], list[str]]:
+    """Return the mean value of each photo over the runs that judged by it, and its scene."""
+    values: dict[str, list[float]] = {}
+    scene_of: dict[str, str] = {}
+    for record in records:
+        names, scenes = record["images"], record["scenes"] or record["images"]
+        for name, scene, value in zip(names, scenes, record["values"][metric], strict=True):
+            values.setdefault(name, []).append(value)
+            scene_of[name] = scene
+    return [float(np.mean(v)) for v in values.values()], [scene_of[name] for name in values]
+
+
+def results_table(results: Sequence[Mapping]) -> str:
+    """Return a table: for each group and enhancer the mean, its interval, and what is chance.
+
+    The interval is that of photos, over scenes; the deviation is that of whole runs, and shows what
+    seeds and folds do.
+
+    Args:
+        results: As of `read_results`.
+    """
+    heads = [f"{m} ({METRICS[m].unit})" if METRICS[m].unit else m for m in JUDGED_BY]
+    cells = [cell for head in heads for cell in (head, "over runs")]
+    lines = ["| group | enhancer | runs | " + " | ".join(cells) + " |"]
+    lines.append("|---|---|---:|" + "---:|" * len(cells))
+    for (group, method), records in group_records(results).items():
+        row = [group, method, str(len(records))]
+        for metric in JUDGED_BY:
+            row += [_mean_text(records, metric), _spread_text(records, metric)]
+        lines.append(f"| {' | '.join(row)} |")
+    return "\n".join(lines)
+
+
+def _mean_text(records: Sequence[Mapping], metric: str) -> str:
+    values, scenes = pooled(records, metric)
+    digits, ends = METRICS[metric].digits, interval_if_enough(values, scenes)
+    text = f"{np.mean(values):.{digits}f}"
+    if ends is None or ends[0] is None:
+        return text
+    return f"{text} [{ends[0]:.{digits}f}, {ends[1]:.{digits}f}]"
+
+
+def _spread_text(records: Sequence[Mapping], metric: str) -> str:
+    means = [record["summary"][metric]["mean"] for record in records]
+    return f"± {np.std(means, ddof=1):.{METRICS[metric].digits}f}" if len(means) > 1 else "–"
+
+
+def experiment_page(folder: str | os.PathLike) -> Path:
+    """Write the page of an experiment: what was run, tables, a chart, and what failed.
+
+    Args:
+        folder: Of the experiment.
+
+    Returns:
+        ``index.html`` in it.
+
+    Raises:
+        ExperimentError: If no run has ended yet.
+    """
+    folder, results = Path(folder), read_results(folder)
+    if not results:
+        raise ExperimentError(f"{folder}: no run has ended yet; `lle experiment run` goes on.")
+    plan = read_plan(folder)
+    passed = [result for result in results if result["error"] is None]
+    failed = [result for result in results if result["error"] is not None]
+    total = len(planned(folder))
+    parts: list[tuple[str, Part]] = [
+        (f"{len(passed)} of {total} runs passed", _runs_table(results))
+    ]
+    if passed and group_records(passed):
+        parts.append(("Scores", results_table(passed)))
+        parts += _charts(passed)
+    parts += [(f"Failed: {r['name']}", f"```\n{r['error']}\n```") for r in failed]
+    said = f"Profile `{plan.profile}`; each run in a folder of its own, with its executed notebook."
+    return write_page(folder / "index.html", f"Experiment with {plan.notebook}", parts, said)
+
+
+def _charts(results: Sequence[Mapping]) -> list[tuple[str, Part]]:
+    """Draw the mean of each group with its interval, where there are scenes enough for one."""
+    parts = []
+    for metric in JUDGED_BY:
+        rows = []
+        for (group, method), records in group_records(results).items():
+            values, scenes = pooled(records, metric)
+            ends = interval_if_enough(values, scenes)
+            if ends is not None and ends[0] is not None:
+                rows.append((f"{method}, {group}", float(np.mean(values)), *ends))
+        if rows:
+            parts.append((metric, interval_plot(rows, metric)))
+    return parts
+
+
+def _runs_table(results: Sequence[Mapping]) -> str:
+    lines = ["| run | seconds | |", "|---|---:|---|"]
+    for result in results:
+        state = "passed" if result["error"] is None else "failed"
+        lines.append(f"| {result['name']} | {result['seconds']:.0f} | {state} |")
+    return "\n".join(lines)
