@@ -751,7 +751,7 @@ final.set_weights(network.get_weights())
 facts = {"width": width, "depth": depth, "widths": widths, "data": source}
 facts |= {"pairs": len(train_pairs), "sequences": len(sequences), "split_stages": split_stages}
 facts |= {"loss": f"Charbonnier + {ssim_weight} (1 - SSIM)", "shared_weight": shared_weight}
-facts |= {"smooth_weight": smooth_weight}
+facts |= {"smooth_weight": smooth_weight, "near_weight": near_weight}
 card = run.card(about(divisor), train_pairs.licence, history, **facts)
 kept = load_enhancer(save_enhancer(training.clipped(final), run.folder / "retinex", card))
 
