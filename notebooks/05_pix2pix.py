@@ -111,16 +111,23 @@ start("05_pix2pix", globals())
 # ## Data: pairs, and pairs side by side
 #
 # As in `04_mirnet` we take pairs, of the synthetic camera or of LOL, and judge by scenes that
-# training never sees. The example that we look at throughout is synthetic in any case.
+# training never sees. Training cuts square crops; photos that are too small for the largest of
+# them are left out.
 
 # %%
 core.set_seed(seed, deterministic)  # determinism has to be asked for before anything is computed
 largest = max(crop for _, crop, _ in [*warm_stages, *stages])
 train_pairs = data.load(source, "train", seed, crop=largest)
 val_pairs = data.load(source, "val", seed)
+print(f"{len(train_pairs)} pairs for training, {len(val_pairs)} for validation")
+
+# %% [markdown]
+# The example that we look at throughout is synthetic in any case: a pair of 160×240 pixels, as
+# floats between 0 and 1.
+
+# %%
 sample = data.synthetic_pairs(1, (160, 240), seed + 1, data.VAL_SCENES)
 low, normal = (core.to_float(side[0]) for side in (sample.low, sample.normal))
-print(f"{len(train_pairs)} pairs for training, {len(val_pairs)} for validation")
 
 # %% [markdown]
 # Data sets for pix2pix often keep a pair in one file, side by side: 256×512 for photos of
@@ -141,13 +148,12 @@ display.show_images({"low | normal": core.load_image(pair_file)})
 # them again and gets the encoder's features of that size beside its own: a *skip connection*.
 # Only the bottom can judge the brightness of the whole photo; the skips carry detail past it.
 #
-# Weights start from a normal distribution of deviation 0.02. The network computes in [-1, 1]; its
-# first and last layer convert, so that the rest of the suite need not know.
+# We build it from the smallest parts up: a convolution, a normalisation, an activation, and from
+# them one level of the encoder and one of the decoder.
 #
-# **Normalisation.** The paper normalises each channel over the batch. With one photo per batch,
-# as it trains and tests, that is the same as normalising over the photo alone, which is what
-# `"instance"` does, whatever the batch. The first and the last convolution have none; nor has
-# the bottom with `"instance"`, where a single pixel would be normalised to zero.
+# **Convolution.** Weights start from a normal distribution of deviation 0.02. With a stride of 2 a
+# convolution halves the size, a transposed one doubles it. By default there is no bias: a
+# normalisation that follows would subtract it again.
 
 
 # %%
@@ -158,23 +164,46 @@ def convolution(filters, size=4, strides=1, transposed=False, bias=False):
     return kind(filters, size, strides, padding="same", use_bias=bias, kernel_initializer=start)
 
 
+# %% [markdown]
+# **Normalisation.** The paper normalises each channel over the batch. With one photo per batch,
+# as it trains and tests, that is the same as normalising over the photo alone, which is what
+# `"instance"` does, whatever the batch. The first and the last convolution have none; nor has
+# the bottom with `"instance"`, where a single pixel would be normalised to zero. Keras has no layer
+# of that name: it is a `GroupNormalization` in which each channel is a group, written as -1.
+
+
+# %%
 def normalization(norm):
     """Return a layer that normalises channels over the batch, over each photo, or not."""
-    kinds = {
-        "batch": layers.BatchNormalization,
-        "instance": lambda: layers.GroupNormalization(-1, epsilon=1e-5),
-        "none": layers.Identity,
-    }
+    kinds = {"batch": layers.BatchNormalization, "none": layers.Identity}
+    kinds["instance"] = partial(layers.GroupNormalization, -1, epsilon=1e-5)
     return kinds[norm]()
 
 
+# %% [markdown]
+# **Activation.** The encoder keeps a fifth of what is negative, so that a gradient passes there
+# too; the decoder has a plain ReLU, which keeps nothing of it.
+
+
+# %%
 def leaky():
     """Return the activation of encoder and discriminator; Keras' default slope is 0.3."""
     return layers.LeakyReLU(negative_slope=0.2)
 
 
 # %% [markdown]
-# One level of the encoder on our photo, with weights of chance:
+# One level of the encoder is the three in turn:
+
+
+# %%
+def encode(x, filters, norm, bias=False):
+    """Halve height and width."""
+    return leaky()(normalization(norm)(convolution(filters, strides=2, bias=bias)(x)))
+
+
+# %% [markdown]
+# To look at features we need them as pictures. Keras has a batch first and the channels last; each
+# channel is a map of its own, and three are enough to look at.
 
 
 # %%
@@ -183,18 +212,20 @@ def shown(features, count=3):
     return list(np.moveaxis(ops.convert_to_numpy(features)[0, ..., :count], -1, 0))
 
 
-def encode(x, filters, norm, bias=False):
-    """Halve height and width."""
-    return leaky()(normalization(norm)(convolution(filters, strides=2, bias=bias)(x)))
+# %% [markdown]
+# The level on our photo, a batch of one, with weights of chance: half the size, and 16 channels in
+# place of three.
 
-
+# %%
 halved = encode(low[None], 16, "instance")
 print(low[None].shape, "->", halved.shape)
 display.show_images(shown(halved), titles=[f"feature {n + 1}" for n in range(3)])
 
 # %% [markdown]
 # The decoder has two ways of upsampling. The paper's is the *transposed* convolution; the other
-# repeats pixels and then convolves. A later section shows the difference.
+# repeats pixels and then convolves. A later section shows the difference. With a stride of 2, a
+# kernel of four meets each pixel equally often; with a stride of 1 any size does, and 3×3 is
+# enough.
 
 
 # %%
@@ -205,6 +236,13 @@ def upsample(x, filters, upsampling, bias=False):
     return convolution(filters, size=3, bias=bias)(layers.UpSampling2D()(x))
 
 
+# %% [markdown]
+# One level of the decoder: upsample, normalise, and put the encoder's features beside the result.
+# Dropout sets a share of the features to zero, others at each training step. In the paper it is the
+# only source of chance and stays on in use; ours is on in training alone.
+
+
+# %%
 def decode(x, skip, filters, norm, upsampling, dropout=0.0, bias=False):
     """Double height and width and join the features of the encoder."""
     x = normalization(norm)(upsample(x, filters, upsampling, bias))
@@ -212,12 +250,17 @@ def decode(x, skip, filters, norm, upsampling, dropout=0.0, bias=False):
     return layers.Concatenate()([x, skip])
 
 
+# %% [markdown]
+# One level further down and up again: the size of `halved`, its 16 channels and as many new ones.
+
+# %%
 doubled = decode(encode(halved, 32, "instance"), halved, 16, "instance", "transpose")
 print(halved.shape, "->", doubled.shape)
 
 # %% [markdown]
-# Channels double from level to level, up to eight times the first. At the paper's size, with
-# batch normalisation, our count is that of the published network to the last digit.
+# Channels double from level to level, up to eight times the first: what is lost in pixels is made
+# up for in kinds of features. The network computes in [-1, 1], the range of `tanh`; its first and
+# last layer convert, so that the rest of the suite need not know.
 
 
 # %%
@@ -238,15 +281,22 @@ def unet(width=64, levels=8, norm="batch", upsampling="transpose", dropout=0.5):
     return keras.Model(low, layers.Rescaling(0.5, 0.5, dtype="float32")(x), name="pix2pix")
 
 
+# %% [markdown]
+# At the paper's size, with batch normalisation, our count of parameters is that of the published
+# network to the last digit. In the drawing the arcs are the skips.
+
+# %%
 published = unet()
 training.describe(published, multiple=256)
 assert published.count_params() == 54_425_859
 display.network_diagram(published)
 
 # %% [markdown]
-# Eight halvings ask for photos of 256×256. Ours may have fewer; any photo is padded by the loader
-# to a multiple of `2**levels` and the result cropped. What do its levels see before
-# training?
+# Eight halvings ask for photos of 256×256, of which the bottom keeps one pixel. Ours may have
+# fewer; any photo is padded by the loader to a multiple of `2**levels` and the result cropped.
+#
+# Keras decides how precisely a network computes when it is built, so each of ours is built under
+# the setting `precision`; the weights stay in 32 bits.
 
 
 # %%
@@ -256,10 +306,19 @@ def in_precision(precision, build, *sizes):
         return build(*sizes)
 
 
+# %% [markdown]
+# `partial` fixes all sizes, so that `new_generator()` can make the same network several times, once
+# for each way in which it will be trained.
+
+# %%
 new_generator = partial(in_precision, precision, unet, width, levels, norm, upsampling, dropout)
 core.set_seed(seed)
 generator = new_generator()
 training.describe(generator, multiple=2**levels)
+
+# %% [markdown]
+# What do its levels see before training? The first channel of each: fewer pixels, and each of them
+# depends on more of the photo.
 
 # %%
 encoder = [layer.output for layer in generator.layers if isinstance(layer, layers.LeakyReLU)]
@@ -271,9 +330,14 @@ display.show_images({f"level {n + 1}": shown(f, 1)[0] for n, f in enumerate(seen
 # ## The discriminator: patches, not photos
 #
 # The discriminator gets the dark photo and a bright one and answers with a *map* of logits:
-# above zero for "this is the real photo". Each logit sees 70×70 pixels only. Whether a
-# whole photo has the right brightness is left to the pixel loss; the discriminator is there for
-# what a pixel loss cannot tell, texture and sharpness.
+# above zero for "this is the real photo". A *logit* is a probability before the sigmoid: 0 stands
+# for one half, −4 and 4 for 2 % and 98 %. Each logit sees 70×70 pixels only. Whether a whole photo
+# has the right brightness is left to the pixel loss; the discriminator is there for what a pixel
+# loss cannot tell, texture and sharpness. It gets the dark photo as well, because the question is
+# not whether the bright one is beautiful but whether it belongs to this one.
+#
+# Three levels like those of the encoder halve the size. Two more convolutions keep the stride at 1;
+# each pads by one pixel and has a kernel of four, so it takes a row and a column away.
 
 
 # %%
@@ -292,6 +356,11 @@ def patch_gan(width=64, norm="batch"):
     return keras.Model([low, bright], x, name="patch_gan")
 
 
+# %% [markdown]
+# Again the count is the published one. From 256 pixels to 32 by three halvings, and to 30 by
+# the last two convolutions: 900 answers for a photo.
+
+# %%
 discriminator = patch_gan()
 assert discriminator.count_params() == 2_770_433
 answer = discriminator([np.zeros((1, 256, 256, 3))] * 2)
@@ -299,23 +368,14 @@ print(f"{discriminator.count_params():,} parameters; 256x256 in, {answer.shape} 
 display.network_diagram(discriminator)
 
 # %% [markdown]
-# Is it really 70? Ask the gradient: which pixels can change the logit in the middle?
+# Is it really 70? Ask the gradient: which pixels can change the logit in the middle? Those at which
+# the derivative of the logit is not zero; together they are its *receptive field*.
+#
+# Keras differentiates when it trains. Outside of training the backend has to be asked, and the two
+# that the suite runs on say it differently.
 
 
 # %%
-def receptive_field(discriminator, side=256):
-    """Return the map of pixels (side, side) that the middle logit depends on."""
-    rng = np.random.default_rng(0)
-    low, bright = (ops.convert_to_tensor(rng.random((1, side, side, 3), "float32")) for _ in "ab")
-    middle = discriminator([low, bright])
-    middle = middle.shape[1] // 2
-
-    def logit(bright):
-        return discriminator([low, bright])[0, middle, middle, 0]
-
-    return np.abs(gradient(logit, bright)[0]).sum(axis=-1)
-
-
 def gradient(function, x):
     """Return the gradient of a scalar function at ``x`` under either backend."""
     if keras.backend.backend() == "jax":
@@ -330,15 +390,37 @@ def gradient(function, x):
     return tape.gradient(value, x).numpy()
 
 
+# %% [markdown]
+# What the two photos show does not matter, so they are noise. The derivatives for the three colours
+# of a pixel are added up: one map.
+
+
+# %%
+def receptive_field(discriminator, side=256):
+    """Return the map of pixels (side, side) that the middle logit depends on."""
+    rng = np.random.default_rng(0)
+    low, bright = (ops.convert_to_tensor(rng.random((1, side, side, 3), "float32")) for _ in "ab")
+    middle = discriminator([low, bright]).shape[1] // 2
+
+    def logit(bright):
+        return discriminator([low, bright])[0, middle, middle, 0]
+
+    return np.abs(gradient(logit, bright)[0]).sum(axis=-1)
+
+
+# %% [markdown]
+# A narrow discriminator will do: the field depends on kernels and strides alone. It has no
+# normalisation here: instance normalisation computes its mean over the whole photo, so with it each
+# logit depends a little on every pixel. Fewer ways lead to the logit from the edge of the field
+# than from its middle, hence the root in the picture.
+
+# %%
 field = receptive_field(patch_gan(8, "none"))
 rows, columns = np.nonzero(field)
 print(f"{np.ptp(rows) + 1}x{np.ptp(columns) + 1} pixels")
 display.show_images({"root of the influence": np.sqrt(field)})
 
 # %% [markdown]
-# The probe has no normalisation: instance normalisation computes its mean over the whole photo,
-# so with it each logit depends a little on every pixel.
-#
 # ## Two losses, two networks
 #
 # With $x$ for the dark photo, $y$ for the well-lit one, $D$ for the discriminator, $G$ for the
@@ -371,6 +453,10 @@ def pixel_loss(normal, enhanced, ssim_weight=0.0):
     return loss
 
 
+# %% [markdown]
+# The cross-entropy is the price of an answer; the surer a wrong one is, the more it costs.
+
+# %%
 loss = partial(pixel_loss, ssim_weight=ssim_weight)
 for logit in (-4.0, 0.0, 4.0):
     real, fake = (float(training.cross_entropy(label, logit)) for label in (1.0, 0.0))
@@ -384,7 +470,7 @@ for logit in (-4.0, 0.0, 4.0):
 #
 # Many programs train the two in turn and *freeze* one network while the other moves, which went
 # wrong when Keras changed what freezing means (`06_resnet_gan` shows how). There is no need for
-# it: a gradient is taken for chosen variables.
+# it: a gradient is taken for chosen variables, and whatever was not chosen stays where it is.
 
 
 # %%
@@ -407,8 +493,9 @@ def gradients(loss, weights):
 
 # %% [markdown]
 # The whole step: the gradients of $L_D$ for the discriminator's weights and of $L_G$ for the
-# generator's, both from the weights before it; then each optimizer moves its own network.
-# (`scale_loss` matters in 16 bits only.)
+# generator's, both from the weights before it; then each optimizer moves its own network. The two
+# losses are those of the formulas, line by line. (`scale_loss` matters in 16 bits only, where small
+# gradients would be rounded to zero.)
 
 
 # %%
@@ -441,7 +528,8 @@ def adversarial_step(gan, low, normal, update=("discriminator", "generator")):
 # twice. Each network has its own Adam, with a short memory of 0.5; with the pixel loss alone it is
 # Adam's usual 0.9, after a warm-up.
 #
-# A `Run` holds the folder and the schedule of a training. `replace` makes another one of it.
+# A `Run` holds the folder and the schedule of a training. `replace` makes another one of it: here
+# with the discriminator's rate, and without averaged weights, since nobody will use them.
 
 
 # %%
@@ -457,15 +545,28 @@ def make_gan(
     )
 
 
+# %% [markdown]
+# The schedule is that of the second part of the training; the first will be another one of it. The
+# discriminator is normalised like the generator.
+
+# %%
+run = training.Run(folder, stages, steps, learning_rate, warmup, ema, validate_every, seed)
+new_discriminator = partial(in_precision, precision, patch_gan, discriminator_width, norm)
+
+# %% [markdown]
+# Does a step move the network that it should move, and no other? We measure it, on two crops and
+# small networks. First a batch of crops, cut at the same place from both sides of each pair:
+
+
+# %%
 def batch(pairs, count, crop, seed=0):
     """Return a batch of crops, low and normal."""
     _, dark, bright = zip(*pairs, strict=True)
     return data.PairStream(dark, bright, crop, count, seed)[0]
 
 
-# %%
-run = training.Run(folder, stages, steps, learning_rate, warmup, ema, validate_every, seed)
-new_discriminator = partial(in_precision, precision, patch_gan, discriminator_width, norm)
+# %% [markdown]
+# How far a network moved: the absolute changes of all its weights, added up.
 
 
 # %%
@@ -477,8 +578,17 @@ def change(network, before):
     )
 
 
+# %% [markdown]
+# A generator with three levels, and two crops of 32×32 pixels:
+
+# %%
 small = make_gan(unet(8, 3, norm), new_discriminator(), run, learning_rate, loss, 100.0)
 dark, bright = batch(train_pairs, 2, 32, seed)
+
+# %% [markdown]
+# One step of each network in turn. The number of the other one should be exactly zero:
+
+# %%
 for update in ("discriminator", "generator"):
     before = [[np.asarray(v).copy() for v in n.trainable_variables] for n in small.networks]
     adversarial_step(small, dark, bright, [update])
@@ -517,6 +627,11 @@ trial.compile("adam", loss, **core.compile_options())
 further = 1 + len(lambdas)  # the control, and one for each λ
 plan = replace(run, stages=[*warm_stages, *stages * further]).estimate(trial)
 
+# %% [markdown]
+# The last argument of `make_gan` is the weight of the discriminator, here 0; λ then only scales the
+# loss, which Adam hardly notices. Afterwards the weights of the epoch with the best PSNR on
+# validation photos are loaded.
+
 # %%
 if warm_stages:
     warm_run = replace(run, folder=folder / "warm", stages=warm_stages, learning_rate=warm_rate)
@@ -534,10 +649,16 @@ if warm_stages:
 # batches; the control keeps the memory and the warm-up of the pixel loss. They are compared after
 # the last step: choosing the epoch by PSNR would prefer those that the discriminator has touched
 # least.
+#
+# A plan for each way: its folder, the weight of the pixel loss, and that of the discriminator.
 
 # %%
-plans = {"pixel loss alone": ("pixel", lambdas[-1], 0.0)}  # folder and the two weights
+plans = {"pixel loss alone": ("pixel", lambdas[-1], 0.0)}
 plans |= {f"λ = {weight}": (f"lambda_{weight}", weight, 1.0) for weight in lambdas}
+
+# %% [markdown]
+# Each way has a copy of the generator, a discriminator that has seen nothing, and optimizers of its
+# own. `EpochCheckpoints` saves the generator after each epoch, for the sliders further below.
 
 # %%
 started, runs = time.time(), {}
@@ -562,21 +683,37 @@ print(f"last epoch: discriminator {history['discriminator_loss'][-1]:.3f}, ", en
 print(f"adversarial {history['adversarial_loss'][-1]:.3f}; ln 2 = {np.log(2):.3f}")
 display.loss_curves(history)
 
+# %% [markdown]
+# The example by each of them. Compare edges, and areas that should be even.
+
 # %%
 viewers = {name: viewer(trained.generator, about) for name, (trained, _) in runs.items()}
 shown_runs = {name: enhancer.enhance(low) for name, enhancer in viewers.items()}
 display.show_images({"low": low, "normal": normal, **shown_runs})
 
 # %% [markdown]
-# What does the discriminator think of them? Above zero is "real".
+# What does the discriminator think of them? It is asked about the real photo and about that of the
+# last run, against which it was trained. The generator needs sides that its levels can halve, so
+# both photos are padded first.
 
 # %%
 padded_low, padded_normal = (
     ops.convert_to_tensor(core.pad_to_divisor(image, 2**levels)[None]) for image in (low, normal)
 )
+
+# %% [markdown]
+# An opinion is a pair: the dark photo, and the bright one that is to belong to it.
+
+# %%
 opinions = {"of the real photo": padded_normal, "of ours": gan.generator(padded_low)}
 logits = {k: shown(gan.discriminator([padded_low, image]), 1)[0] for k, image in opinions.items()}
 print("; ".join(f"{name}: mean {opinion.mean():+.3f}" for name, opinion in logits.items()))
+
+# %% [markdown]
+# The same as maps, one value for each patch: above zero is "real". Both have the same colours, with
+# zero in the middle.
+
+# %%
 furthest = max(float(np.abs(opinion).max()) for opinion in logits.values())
 display.show_images(logits, limits=(-furthest, furthest))
 
@@ -597,20 +734,27 @@ def fine_detail(image):
     return grey - ndimage.gaussian_filter(grey, 1.5)
 
 
+# %% [markdown]
+# The strength is a ratio of deviations, 1 where the two are alike. The correlation is 1 where the
+# detail is the same up to a factor, and 0 where it has nothing to do with the real one.
+
+
+# %%
 def detail(enhanced, normal):
     """Return sharpness and true detail of an enhanced photo, see above."""
     ours, real = fine_detail(enhanced), fine_detail(normal)
     return float(np.std(ours) / np.std(real)), float(np.corrcoef(ours.ravel(), real.ravel())[0, 1])
 
 
+# %% [markdown]
+# First the usual scores. `auto_gamma`, a curve without any training, shows what brightening alone
+# is worth.
+
 # %%
 methods = {"auto_gamma": enhancers.auto_gamma}
 methods |= {name: enhancer.enhance for name, enhancer in viewers.items()}
-scenes = val_pairs.scenes
-records = [
-    evaluation.evaluate(name, method, val_pairs, data=f"{source}, val", scenes=scenes)
-    for name, method in methods.items()
-]
+told = {"data": f"{source}, val", "scenes": val_pairs.scenes}
+records = [evaluation.evaluate(name, m, val_pairs, **told) for name, m in methods.items()]
 evaluation.save_records("05_pix2pix", records, folder)
 Markdown(evaluation.table(records))
 
@@ -628,17 +772,28 @@ Markdown(evaluation.table(on_lol))
 # by photo (`02_metrics` says why). Where the interval of the difference holds 0, it stays open
 # which of the two is better.
 
+
+# %%
+def comparison(record, control, metric, digits):
+    """Return mean and interval of record minus control, and which of the two has more."""
+    gap = evaluation.paired_difference(record, control, metric)
+    mean, low_end, high_end = (f"{gap[key]:+.{digits}f}" for key in ("mean", "low", "high"))
+    verdict = "more" if gap["low"] > 0 else "less" if gap["high"] < 0 else "open"
+    return f"{mean} [{low_end}, {high_end}] {verdict}"
+
+
+# %% [markdown]
+# Each λ less the control, in decibels for PSNR, with one more digit than the table shows.
+
 # %%
 control = on_lol["pixel loss alone"]
 for name in ("λ = 10", "λ = 100", "λ = 115"):
     for metric, digits in {"psnr": 3, "ssim": 4}.items():
-        gap = evaluation.paired_difference(on_lol[name], control, metric)
-        mean, low_end, high_end = (f"{gap[key]:+.{digits}f}" for key in ("mean", "low", "high"))
-        verdict = "more" if gap["low"] > 0 else "less" if gap["high"] < 0 else "open"
-        print(f"{name:7} {metric} {mean} [{low_end}, {high_end}] {verdict}")
+        print(f"{name:7} {metric} {comparison(on_lol[name], control, metric, digits)}")
 
 # %% [markdown]
-# Invented detail hides where the photo shows nothing, so we also look at the darkest window.
+# Invented detail hides where the photo shows nothing, so we also look at the darkest window. A
+# running mean over 64×96 pixels finds it; windows that would stick out at the edge do not count.
 
 
 # %%
@@ -650,6 +805,12 @@ def darkest_window(photo, height=64, width=96):
     return np.s_[top : top + height, left : left + width]
 
 
+# %% [markdown]
+# Three numbers for each photo, of which the table gives the means over all validation photos. Read
+# a row from left to right: how much detail, how true it is, and how true in the dark.
+
+
+# %%
 def details(method, pair):
     """Return sharpness, true detail, and true detail in the darkest window for one pair."""
     photo, truth = (core.to_float(image) for image in pair[1:])
@@ -664,13 +825,18 @@ rows = [f"| {name} | " + " | ".join(f"{v:.2f}" for v in row) + " |" for name, ro
 Markdown("\n".join([head, *rows]))
 
 # %% [markdown]
-# The darkest window of the first validation photo, multiplied to the mean of the truth, then what
-# each run makes of it, and the truth. Compare structures, not brightness.
+# The darkest window of the first validation photo, to be looked at. Multiplied to the mean of the
+# truth, it can be compared by eye.
 
 # %%
 photo, truth = (core.to_float(image) for image in val_pairs[0][1:])
 window = darkest_window(photo)
 factor = truth[window].mean() / max(photo[window].mean(), 1e-3)
+
+# %% [markdown]
+# Beside it what each run makes of it, and the truth. Compare structures, not brightness.
+
+# %%
 crops = {"low, brightened": np.clip(photo[window] * factor, 0, 1)}
 crops |= {name: method(photo)[window] for name, method in methods.items() if name in runs}
 display.show_images({**crops, "normal": truth[window]})
@@ -681,8 +847,22 @@ display.show_images({**crops, "normal": truth[window]})
 # A transposed convolution spreads each pixel over 4×4 others with a stride of 2, and neighbouring
 # outputs are made by different weights of the kernel. Unless these agree, an even grey surface
 # comes out as a fine checkerboard. We paint one: the photo that goes in is flat, so whatever
-# differs from the mean below was added. The spectrum tells how much of that repeats with every
-# second pixel.
+# differs from the mean was added. Only the inner part counts, since at its border a convolution
+# meets zeros.
+
+
+# %%
+def flat_output(upsampling, seed):
+    """Enhance a flat photo with an untrained U-Net; return the inner part of the result."""
+    keras.utils.set_random_seed(seed)
+    flat = np.full((1, 128, 128, 3), 0.2, "float32")
+    return ops.convert_to_numpy(unet(16, 3, "none", upsampling)(flat))[0, 32:96, 32:96]
+
+
+# %% [markdown]
+# How much of a variation repeats with every second pixel? A Fourier transform writes a picture as a
+# sum of waves, and this is the shortest that pixels can show: it lies in the middle of the
+# spectrum, along the rows, along the columns, or along both. The power there, as a share of all:
 
 
 # %%
@@ -696,12 +876,9 @@ def checkerboard(image):
     return float(peaks / max(power.sum(), 1e-12))
 
 
-def flat_output(upsampling, seed):
-    """Enhance a flat photo with an untrained U-Net; return the inner part of the result."""
-    keras.utils.set_random_seed(seed)
-    flat = np.full((1, 128, 128, 3), 0.2, "float32")
-    return ops.convert_to_numpy(unet(16, 3, "none", upsampling)(flat))[0, 32:96, 32:96]
-
+# %% [markdown]
+# Both ways of upsampling, untrained. The deviation says how much was added, the share what kind of
+# pattern it is.
 
 # %%
 surfaces = {kind: flat_output(kind, seed) for kind in ("transpose", "resize")}
@@ -709,6 +886,11 @@ added = {k: s.mean(axis=-1) - s.mean() for k, s in surfaces.items()}
 for name, surface in surfaces.items():
     print(f"{name:10} deviation {added[name].std():.1e}, ", end="")
     print(f"every second pixel {checkerboard(surface):.3f}")
+
+# %% [markdown]
+# The upper left of what was added, 24×24 pixels, in the same colours for both:
+
+# %%
 furthest = max(float(np.abs(each).max()) for each in added.values())
 display.show_images({k: a[:24, :24] for k, a in added.items()}, limits=(-furthest, furthest))
 
@@ -731,7 +913,12 @@ for name, image in {**shown_runs, "normal": normal}.items():
 saved = {k: list(training.saved_epochs(folder / p).values()) for k, (p, *_) in plans.items()}
 views: dict = {}
 
+# %% [markdown]
+# The sliders call a function with their positions; `views` remembers its pictures, so that none is
+# computed twice. A run with fewer epochs than the slider shows its last one.
 
+
+# %%
 def render(run, epoch):
     """Enhance the example with a saved epoch of a run."""
     path = saved[run][min(epoch, len(saved[run])) - 1]
@@ -741,6 +928,7 @@ def render(run, epoch):
     return views[path]
 
 
+# %%
 last = max(len(paths) for paths in saved.values())
 sliders = {"run": list(saved), "epoch": (1, last, 1, last)}
 display.image_slider(render, **sliders)
@@ -758,12 +946,20 @@ display.static(render, **sliders)
 # %%
 final = unet(width, levels, norm, upsampling, dropout)
 final.set_weights(gan.generator.get_weights())
+
+# %% [markdown]
+# The card says how the network came about, so that whoever finds the file need not ask.
+
+# %%
 facts = {"data": source, "pairs": len(train_pairs), "precision": precision}
 facts |= {"width": width, "levels": levels, "norm": norm, "dropout": dropout}
 facts |= {"grow": upsampling, "judge_width": discriminator_width}  # keys of the first cards
 facts |= {"pixel_weight": lambdas[-1], "ssim_weight": ssim_weight}
 facts |= {"warm_stages": warm_stages, "warm_rate": warm_rate}
 facts |= {"judge_rate": discriminator_rate}
+
+# %% [markdown]
+# Saved, loaded again as a user would, and asked twice about the same photo:
 
 # %%
 card = run.card(about, train_pairs.licence, **facts)
@@ -792,6 +988,7 @@ print(f"After {run.total_steps} steps here: {sentence}")
 # Does the brightness of the result follow that of the photo? The same scene well lit and dark, each
 # also with a quarter of its light. Two wishes meet here. An exposure that is missing should be made
 # up for, and instance normalisation does that. But not every scene should end at one brightness.
+# Each line has the mean before and after.
 
 # %%
 reached = {}
@@ -800,6 +997,11 @@ for name, photo in {"normal": normal, "low": low}.items():
         seen = photo * np.float32(share)
         reached[name, share] = float(trained.enhance(seen).mean())
         print(f"{share:.2f} of {name:6}: {seen.mean():.3f} -> {reached[name, share]:.3f}")
+
+# %% [markdown]
+# Is the order of the two photos, with all of their light, still that of what came in?
+
+# %%
 order = "brighter" if reached["normal", 1.0] > reached["low", 1.0] else "no brighter"
 print(f"the well-lit photo comes out {order} than the dark one")
 
@@ -844,6 +1046,7 @@ def move_of_a_step(factor, seed):
     return np.concatenate([(a - b).ravel() for a, b in zip(after, before, strict=True)])
 
 
+# %% tags=["solution"]
 half, full = (move_of_a_step(factor, seed) for factor in (0.5, 1.0))
 print(f"largest move {np.abs(full).max():.1e}, largest difference {np.abs(full - half).max():.1e}")
 
@@ -878,6 +1081,7 @@ def smaller_discriminator(width=8):
     return keras.Model([low, bright], layers.Conv2D(1, 4)(x))
 
 
+# %% tags=["solution"]
 side = np.ptp(np.nonzero(receptive_field(smaller_discriminator()))[0]) + 1
 expected = 1
 for stride in (1, 1, 2, 2):

@@ -107,50 +107,68 @@ start("06_resnet_gan", globals())
 # ## Data: from folders of PNG files to one file
 #
 # The project keeps its pairs in the folders `ground_truth` and `low`, and packs them into one
-# `.npz`, each photo *resized* to 256×256 in floating point. Four photos in that layout:
+# `.npz`, each photo *resized* to 256×256 in floating point. We make four pairs of 160×240 pixels
+# with the synthetic camera, to have something to pack.
 
 # %%
 core.set_seed(seed, deterministic)  # determinism has to be asked for before anything is computed
 folder = core.run_folder("06_resnet_gan", output_dir)
 made = data.synthetic_pairs(4, (160, 240), seed, data.TRAIN_SCENES)
+
+# %% [markdown]
+# Saved in that layout, both sides of a pair under one name. That is how they find each other again:
+# `paired_folders` knows the usual names of folders, `find_pairs` compares the names in them.
+
+# %%
 for kind, photos in {"low": made.low, "ground_truth": made.normal}.items():
     for name, photo in zip(made.names, photos, strict=True):
         core.save_image(folder / "photos" / kind / f"{name}.png", photo)
+
+# %%
 pairs = data.find_pairs(*data.paired_folders(folder / "photos"))
 print([pair.name for pair in pairs])
 
 # %% [markdown]
 # `pack_pairs` (`lle data pack` on the command line) does both: `size` resizes as the project does,
-# `crop` cuts. Resizing a photo of 3:2 to a square squeezes it, and averages noise that the network
-# will meet again at full size; cropping keeps pixels as they are.
+# `crop` cuts. Both keep the values as bytes, in a quarter of the room of 32-bit floats.
 
 # %%
 resized = data.open_pack(data.pack_pairs(pairs, folder / "resized.npz", size=(256, 256)))
 cropped = data.open_pack(data.pack_pairs(pairs, folder / "cropped.npz", crop=(160, 160)))
 for pack in (resized, cropped):
-    print(
-        f"{pack.path.name}: {pack.low.dtype} {pack.low.shape}, {pack.path.stat().st_size:,} bytes"
-    )
+    size = pack.path.stat().st_size
+    print(f"{pack.path.name}: {pack.low.dtype} {pack.low.shape}, {size:,} bytes")
+
+# %% [markdown]
+# Resizing a photo of 3:2 to a square squeezes it, and averages noise that the network will meet
+# again at full size; cropping keeps pixels as they are. Compare the proportions:
+
+# %%
 display.show_images({p.path.stem: core.to_float(p.normal[0]) for p in (resized, cropped)})
 
 # %% [markdown]
-# Training and validation take the pairs that `04_mirnet` and `05_pix2pix` use.
+# Training and validation take the pairs that `04_mirnet` and `05_pix2pix` use. Photos have to be as
+# large as the largest crop of any stage.
 
 # %%
 largest = max(crop for _, crop, _ in [*warm_stages, *stages])
 train_pairs = data.load(source, "train", seed, crop=largest)
 val_pairs = data.load(source, "val", seed)
+print(f"{len(train_pairs)} pairs for training, {len(val_pairs)} for validation")
+
+# %% [markdown]
+# The example, of a scene that is not trained on. It is synthetic whatever `source` is.
+
+# %%
 sample = data.synthetic_pairs(1, (160, 240), seed + 1, data.VAL_SCENES)
 low, normal = (core.to_float(side[0]) for side in (sample.low, sample.normal))
-print(f"{len(train_pairs)} pairs for training, {len(val_pairs)} for validation")
 display.show_images({"low": low, "normal": normal})
 
 # %% [markdown]
 # ## The generator as it was coded
 #
-# Down twice, six blocks, up twice, with a skip connection at each size. Every normalisation takes
-# its statistics from the batch at hand, at test time too, and dropout never stops. `norm_of` is
-# handed down, so that we can change it later.
+# Down twice, six blocks, up twice, with a skip connection at each size: so it was coded, and so we
+# build it first, faults included. All convolutions start like this one:
 
 
 # %%
@@ -160,16 +178,35 @@ def convolution(filters, size=3, strides=1):
     return layers.Conv2D(filters, size, strides, padding="same", kernel_initializer=start)
 
 
+# %% [markdown]
+# Every normalisation takes its statistics, mean and deviation of each channel, from the batch at
+# hand, at test time too. Usually `training` is left to Keras, and at test time a layer takes the
+# averages that it kept in training.
+
+
+# %%
 def batch_norm(x):
     """Normalise each channel over the batch at hand, in training and at test time."""
     return layers.BatchNormalization()(x, training=True)
 
 
+# %% [markdown]
+# For comparison: statistics of each photo alone. In Keras this is a group normalisation in which
+# each channel is a group, written as -1.
+
+
+# %%
 def instance_norm(x):
     """Normalise each channel over each photo alone."""
     return layers.GroupNormalization(-1, epsilon=1e-5)(x)
 
 
+# %% [markdown]
+# One activation for all layers. It keeps a fifth of what is negative, so that a gradient passes
+# there too.
+
+
+# %%
 def leaky(x):
     """Apply the activation of all layers."""
     return layers.LeakyReLU(negative_slope=0.2)(x)
@@ -177,7 +214,8 @@ def leaky(x):
 
 # %% [markdown]
 # The blocks are called residual, but instead of *adding* their input they *concatenate* it. The
-# features grow from block to block, and with them the weights of the next.
+# features grow from block to block, and with them the weights of the next. The normalisation is
+# handed down as a function, `norm_of`, so that we can change it later.
 
 
 # %%
@@ -187,6 +225,12 @@ def concat_block(x, filters, norm_of):
     return layers.Concatenate()([norm_of(convolution(filters)(y)), x])
 
 
+# %% [markdown]
+# On the way up dropout never stops: half of the features are set to zero, others each time, also
+# when a photo is enhanced.
+
+
+# %%
 def coded_upsample(x, skip, filters, norm_of):
     """Upsample as the project does: repeat pixels, 1x1 convolution, dropout that never stops."""
     x = convolution(filters, 1)(layers.UpSampling2D()(x))
@@ -194,6 +238,12 @@ def coded_upsample(x, skip, filters, norm_of):
     return leaky(norm_of(layers.Concatenate()([x, skip])))
 
 
+# %% [markdown]
+# The whole generator. It computes in [-1, 1], the range of the tanh at its end; its first and last
+# layer convert from and to [0, 1].
+
+
+# %%
 def as_coded(width=64, blocks=6, norm_of=batch_norm, last_norm=batch_norm):
     """Build the generator of the project: ``low`` to the same, sides multiples of 4."""
     low = keras.Input((None, None, 3), name="low")
@@ -208,6 +258,9 @@ def as_coded(width=64, blocks=6, norm_of=batch_norm, last_norm=batch_norm):
     return keras.Model(low, layers.Rescaling(0.5, 0.5)(x), name="as_coded")
 
 
+# %% [markdown]
+# The number of parameters is that of the project:
+
 # %%
 published = as_coded()
 training.describe(published, multiple=4)
@@ -217,9 +270,10 @@ assert published.count_params() == 16_587_215
 # ## First finding: the brightness is gone
 #
 # The last thing before the tanh is a batch normalisation. It gives each colour channel a mean and
-# a spread that are *weights of the network*, whatever comes in. We look at what arrives at the
-# tanh, for a photo and for the same photo with a quarter of the light; then the same without that
-# last normalisation, and without any.
+# a spread that are *weights of the network*, whatever comes in. To see what that does we look at
+# what arrives at the tanh, for a photo and for the same photo with a quarter of the light.
+#
+# A network takes a batch, here of one photo, and gives one back:
 
 
 # %%
@@ -228,6 +282,12 @@ def output_of(network, photo):
     return ops.convert_to_numpy(network(ops.convert_to_tensor(photo[None])))[0]
 
 
+# %% [markdown]
+# A second model with the same layers, which ends before the tanh, shows what arrives there. The
+# mean says how bright the result will be, the spread how much contrast it will have.
+
+
+# %%
 def before_tanh(network, photo):
     """Return mean and spread of what arrives at the tanh, over pixels and channels."""
     (tanh,) = (layer for layer in network.layers if isinstance(layer, layers.Activation))
@@ -235,14 +295,37 @@ def before_tanh(network, photo):
     return float(arrived.mean()), float(arrived.std(axis=(0, 1)).mean())
 
 
-def nothing(x):
-    """Return the features as they are, for a place without normalisation."""
-    return x
+# %% [markdown]
+# A quarter of every value, so that the contrasts of the photo stay in proportion:
 
 
+# %%
 def quarter(photo):
     """Return the photo with a quarter of the light."""
     return photo * np.float32(0.25)
+
+
+# %% [markdown]
+# Both lights in one line, so that the eye can compare them. If the two pairs of numbers are alike,
+# the result cannot follow the light.
+
+
+# %%
+def in_both_lights(network, photo):
+    """Return in words what arrives at the tanh for a photo and for a quarter of its light."""
+    lights = (before_tanh(network, seen) for seen in (photo, quarter(photo)))
+    return ", a quarter of the light: ".join(f"{m:+.4f} ± {d:.4f}" for m, d in lights)
+
+
+# %% [markdown]
+# Which normalisation is to blame? To find out we also build the network without the last one, and
+# without any; in their places stands a function that does nothing.
+
+
+# %%
+def nothing(x):
+    """Return the features as they are, for a place without normalisation."""
+    return x
 
 
 # %%
@@ -250,10 +333,7 @@ core.set_seed(seed)
 variants = {"as coded": as_coded(8, 2), "no norm before tanh": as_coded(8, 2, last_norm=nothing)}
 variants["no norm at all"] = as_coded(8, 2, nothing, nothing)
 for name, network in variants.items():
-    lights = (before_tanh(network, photo) for photo in (normal, quarter(normal)))
-    print(
-        f"{name:20}" + ", a quarter of the light: ".join(f"{m:+.4f} ± {d:.4f}" for m, d in lights)
-    )
+    print(f"{name:20}{in_both_lights(network, normal)}")
 
 # %% [markdown]
 # As coded, mean and spread are 0 and 1 whatever the light, and training cannot change that: it can
@@ -264,8 +344,9 @@ for name, network in variants.items():
 #
 # ## Second finding: photos that change each other
 #
-# With statistics of the batch, the result for a photo depends on its company. The example alone,
-# alone once more, and with three other photos:
+# With statistics of the batch, the result for a photo depends on its company: whoever enhances a
+# folder in batches gets other pictures than whoever takes one photo at a time. To measure it we
+# look at the first result of a batch.
 
 
 # %%
@@ -275,8 +356,15 @@ def in_company(network, photo, others):
     return ops.convert_to_numpy(network(together))[0]
 
 
+# %%
 others = [core.to_float(photo) for photo in made.normal[1:]]
 plain = {"batch": as_coded(8, 2), "instance": as_coded(8, 2, instance_norm, instance_norm)}
+
+# %% [markdown]
+# The example alone, alone once more, and with three other photos. The seed before the first two
+# cannot make them alike, because the dropout layers keep a state of their own, which goes on.
+
+# %%
 for name, network in plain.items():
     keras.utils.set_random_seed(seed)
     alone = in_company(network, low, [])
@@ -291,8 +379,9 @@ for name, network in plain.items():
 #
 # ## Third finding: what concatenation costs
 #
-# A residual block that adds keeps the number of channels. The same generator with blocks that
-# add, as in the drawing of the project's own README:
+# A residual block that adds keeps the number of channels, so every block costs the same. It need
+# only learn what to *change*, the residual, hence its name. Blocks that add are also what the
+# drawing in the project's own README shows.
 
 
 # %%
@@ -311,6 +400,9 @@ def add_block(x, filters, norm_of):
 # - upsampling repeats pixels and convolves with **3×3**: a 1×1 convolution of repeated pixels
 #   leaves blocks of 2×2;
 # - **no dropout**: the same photo gives the same result.
+#
+# The first point answers the third finding, the second the other two; dropout is what was left of
+# the second finding.
 
 
 # %%
@@ -320,6 +412,12 @@ def upsample(x, skip, filters):
     return layers.Concatenate()([x, skip])
 
 
+# %% [markdown]
+# Read it beside `as_coded`: the way down and up is the same. `full`, the first features, has not
+# met a normalisation, and the last convolution gets it as it is.
+
+
+# %%
 def resnet(width=64, blocks=6):
     """Build the repaired generator: ``low`` to the same, sides multiples of 4."""
     low = keras.Input((None, None, 3), name="low")
@@ -333,12 +431,19 @@ def resnet(width=64, blocks=6):
     return keras.Model(low, layers.Rescaling(0.5, 0.5, dtype="float32")(x), name="resnet_gan")
 
 
+# %% [markdown]
+# What does adding save? Both at the project's size:
+
 # %%
 for network in (published, resnet()):
     training.describe(network, multiple=4)
+
+# %% [markdown]
+# Does the output follow the light now, and is it the same twice? Both before anything is trained:
+
+# %%
 repaired = resnet(8, 2)
-lights = (before_tanh(repaired, photo) for photo in (normal, quarter(normal)))
-print(", a quarter of the light: ".join(f"{m:+.4f} ± {d:.4f}" for m, d in lights))
+print(in_both_lights(repaired, normal))
 print("the same twice:", np.array_equal(*(output_of(repaired, low) for _ in range(2))))
 
 # %% [markdown]
@@ -348,7 +453,8 @@ print("the same twice:", np.array_equal(*(output_of(repaired, low) for _ in rang
 display.network_diagram(resnet())
 
 # %% [markdown]
-# What do its blocks see? One feature before the blocks and after each, untrained:
+# What do its blocks see? One feature before the blocks and after each, untrained. Each block
+# adds to what was there before it:
 
 # %%
 sums = [layer for layer in repaired.layers if isinstance(layer, layers.Add)]
@@ -359,8 +465,10 @@ display.show_images({"before": seen[0], "after block 1": seen[1], "after block 2
 # %% [markdown]
 # ## The discriminator
 #
-# As coded it ends in a sigmoid, and its loss is computed from probabilities. Ours puts out logits
-# and normalises over each photo; otherwise it is the same: 16×16 answers for 256×256.
+# The discriminator gets the dark photo and a bright one, and says place by place whether the bright
+# one is real. As coded it ends in a sigmoid, and its loss is computed from probabilities. Ours puts
+# out *logits*, the numbers before the sigmoid, and normalises over each photo; otherwise it is the
+# same. Four strides of 2 make 16×16 answers of 256×256 pixels.
 
 
 # %%
@@ -375,6 +483,10 @@ def strided_discriminator(width=64, norm_of=batch_norm, activation="sigmoid"):
     return keras.Model([low, bright], x, name="discriminator")
 
 
+# %% [markdown]
+# Parameters and answers at the project's size:
+
+# %%
 discriminator = strided_discriminator()
 assert discriminator.count_params() == 6_968_257
 answers = discriminator([np.zeros((1, 256, 256, 3), "float32")] * 2)
@@ -382,12 +494,19 @@ print(f"{discriminator.count_params():,} parameters, answers {answers.shape}")
 
 # %% [markdown]
 # Why logits? A discriminator that is sure gives probabilities that round to 0 or 1. The loss of a
-# wrong answer then stops growing, and its gradient is zero: nothing can be learnt from it.
+# wrong answer then stops growing, and its gradient is zero: nothing can be learnt from it. Keras
+# keeps probabilities 1e-7 away from 0 and 1, so that the logarithm stays finite. So do we:
 
 # %%
 logits = np.array([5.0, 15.0, 25.0], "float32")
 probabilities = 1 / (1 + np.exp(-logits))
 clipped = np.clip(probabilities, 1e-7, 1 - 1e-7)
+
+# %% [markdown]
+# The price of a wrong answer that is given ever more surely. From logits it is about the logit
+# itself:
+
+# %%
 for logit, p in zip(logits, clipped, strict=True):
     right = float(training.cross_entropy(0.0, np.array([logit])))
     print(f"sure of {logit:2.0f}: {-np.log(1 - p):.2f} from probabilities, {right:.2f} from logits")
@@ -398,8 +517,10 @@ for logit, p in zip(logits, clipped, strict=True):
 # The project trains its two networks with a recipe from the days of Keras 2: compile the
 # discriminator; then set its layers to `trainable = False` and compile generator and discriminator
 # as one model. Keras 2 remembered, for the discriminator alone, how it was when compiled.
-# Keras 3 looks at the flag when it trains. We follow the recipe and train the discriminator on
-# one batch, then do one step of ours.
+# Keras 3 looks at the flag when it trains.
+#
+# We follow the recipe, train the discriminator on one batch and measure how far it moves. First the
+# batch, of crops from the pairs:
 
 
 # %%
@@ -409,6 +530,12 @@ def batch(pairs, count, crop, seed=0):
     return data.PairStream(dark, bright, crop, count, seed)[0]
 
 
+# %% [markdown]
+# How far a network moves: the absolute changes of its kernels, added up. Batch normalisations do
+# not count, because the recipe does not freeze them.
+
+
+# %%
 def movement(network, train_once):
     """Return how far the convolutions of a network move in one call."""
     kernels = [layer for layer in network.layers if isinstance(layer, layers.Conv2D)]
@@ -418,6 +545,10 @@ def movement(network, train_once):
     return sum(float(np.abs(a - b).sum()) for a, b in zip(after, before, strict=True))
 
 
+# %% [markdown]
+# The two steps of the recipe:
+
+
 # %%
 def compile_discriminator(discriminator):
     """Compile a discriminator as the project does."""
@@ -425,6 +556,7 @@ def compile_discriminator(discriminator):
     discriminator.compile(adam, "binary_crossentropy", **core.compile_options())
 
 
+# %%
 def set_trainable(discriminator, value):
     """Set the flag of all layers but the batch normalisations, as the project does."""
     for layer in discriminator.layers:
@@ -432,12 +564,27 @@ def set_trainable(discriminator, value):
             layer.trainable = value
 
 
+# %% [markdown]
+# Crops of 64×64 get 4×4 answers each, and the labels say "real" for all of them.
+
+# %%
 dark, bright = batch(train_pairs, 2, 64, seed)
 labels = np.ones((2, 4, 4, 1), "float32")
+
+# %% [markdown]
+# Compile, freeze, train on one batch, in that order:
+
+# %%
 old = strided_discriminator(8)
 compile_discriminator(old)
 set_trainable(old, False)  # "so that the generator's step leaves the discriminator alone"
 frozen = movement(old, lambda: old.train_on_batch([dark, bright], labels))
+
+
+# %% [markdown]
+# Our own step, as in `05_pix2pix`: `training.GAN` takes the gradients of each network for the
+# weights of that network, and no flag is touched. With the pixel loss alone the generator's Adam
+# has a warm-up and its usual memory of 0.9, against a discriminator a shorter one of 0.5.
 
 
 # %%
@@ -450,6 +597,12 @@ def make_gan(generator, discriminator, run, loss, pixel_weight, adversarial_weig
     )
 
 
+# %% [markdown]
+# λ was chosen for images in [-1, 1], where differences are twice ours, so the pixel loss doubles
+# them.
+
+
+# %%
 def pixel_loss(normal, enhanced, ssim_weight=0.0):
     """Return the mean absolute difference on the scale [-1, 1], plus weighted SSIM."""
     loss = 2 * ops.mean(ops.abs(normal - enhanced))
@@ -458,11 +611,20 @@ def pixel_loss(normal, enhanced, ssim_weight=0.0):
     return loss
 
 
+# %% [markdown]
+# Keras decides how precisely a network computes when it is built, so ours are built under the
+# setting `precision`.
+
+
+# %%
 def in_precision(precision, build, *sizes):
     """Build a network that computes in the given precision."""
     with core.dtype_policy(precision):
         return build(*sizes)
 
+
+# %% [markdown]
+# The schedule against the discriminator, and what makes the networks: `partial` fixes their sizes.
 
 # %%
 run = training.Run(folder, stages, steps, learning_rate, warmup, ema, validate_every, seed)
@@ -470,6 +632,9 @@ loss = partial(pixel_loss, ssim_weight=ssim_weight)
 parts = discriminator_width, instance_norm, "linear"
 new_discriminator = partial(in_precision, precision, strided_discriminator, *parts)
 new_generator = partial(in_precision, precision, resnet, width, blocks)
+
+# %% [markdown]
+# One batch for each recipe. Zero means that the discriminator stayed what chance had made it.
 
 # %%
 ours = make_gan(resnet(8, 1), new_discriminator(), run, loss, pixel_weight)
@@ -512,13 +677,23 @@ def viewer(network, about):
 about = {"name": "resnet_gan", "method": "ResNet-generator GAN", "inputs": ["low"]}
 about |= {"multiple": 4, "halo": None}
 
+# %% [markdown]
+# The generator that is trained, with new weights from the seed. A copy of it, which is thrown away,
+# tells beforehand what the training will cost with the pixel loss alone.
+
 # %%
 core.set_seed(seed)
 generator = new_generator()
 training.describe(generator, multiple=4)
+
+# %%
 trial = keras.models.clone_model(generator)
 trial.compile("adam", loss, **core.compile_options())
 plan = replace(run, stages=[*warm_stages, *stages * 2]).estimate(trial)
+
+# %% [markdown]
+# First part: the discriminator has the weight 0. `watchers` measures the PSNR on validation photos
+# and shows the example after each epoch.
 
 # %%
 started = time.time()
@@ -531,8 +706,17 @@ if warm_stages:
     training.load_checkpoint(training.best_path(warm_run.folder / "checkpoint.npz"), warm)
     print(f"best PSNR {max(history['val_psnr']):.2f} dB in {len(history['val_psnr'])} epochs")
 
+# %% [markdown]
+# Second part: two plans, each with a folder and the weight of the discriminator.
+
 # %%
 plans = {"pixel loss alone": ("pixel", 0.0), f"λ = {pixel_weight}": ("adversarial", 1.0)}
+
+# %% [markdown]
+# Each gets a copy of the generator, optimizers of its own and the same batches. The generator is
+# saved after each epoch, for the sliders further below.
+
+# %%
 runs = {}
 for name, (place, weight) in plans.items():
     copy, own_run = new_generator(), replace(run, folder=folder / place)
@@ -544,11 +728,15 @@ for name, (place, weight) in plans.items():
 print(f"all in {time.time() - started:.0f} s")
 
 # %% [markdown]
-# Both losses of the last run; ln 2, about 0.69, is what a discriminator pays that knows nothing.
+# The losses of the last run; ln 2, about 0.69, is what a discriminator pays that knows nothing and
+# says "half" to everything.
 
 # %%
 gan, history = runs[f"λ = {pixel_weight}"]
 display.loss_curves(history)
+
+# %% [markdown]
+# The example by both, beside the photo that went in and the truth:
 
 # %%
 viewers = {name: viewer(trained.generator, about) for name, (trained, _) in runs.items()}
@@ -565,11 +753,8 @@ display.show_images({"low": low, "normal": normal, **shown_runs})
 # %%
 methods = {name: enhancers.BASELINES[name] for name in ("input", "gamma", "auto_gamma")}
 methods |= {name: enhancer.enhance for name, enhancer in viewers.items()}
-scenes = val_pairs.scenes
-records = [
-    evaluation.evaluate(name, method, val_pairs, data=f"{source}, val", scenes=scenes)
-    for name, method in methods.items()
-]
+told = {"data": f"{source}, val", "scenes": val_pairs.scenes}
+records = [evaluation.evaluate(name, m, val_pairs, **told) for name, m in methods.items()]
 evaluation.save_records("06_resnet_gan", records, folder)
 Markdown(evaluation.table(records))
 
@@ -586,7 +771,7 @@ Markdown(evaluation.table(evaluation.load_records("resnet_gan_lol")))
 # Two generators of equal size are trained for the same short time with the pixel loss, one with
 # batch normalisation and one with instance normalisation. A layer of batch normalisation can take
 # three statistics at test time: of the photo alone, of a batch of photos, or the averages that it
-# kept in training.
+# kept in training. Which it takes is a choice of whoever runs it, after training.
 
 
 # %%
@@ -602,6 +787,11 @@ def normed(norm):
     return keras.Model(low, layers.Rescaling(0.5, 0.5)(x))
 
 
+# %% [markdown]
+# Both are trained on the same crops, in the same order, by Keras' own `fit`:
+
+
+# %%
 def fitted(norm, pairs, loss, seed, epochs=4):
     """Train a small generator with the pixel loss."""
     keras.utils.set_random_seed(seed)
@@ -613,21 +803,46 @@ def fitted(norm, pairs, loss, seed, epochs=4):
     return network
 
 
+# %% [markdown]
+# What normalises is handed down as a function that makes a new layer each time:
+
+# %%
+fit = partial(fitted, pairs=train_pairs, loss=loss, seed=seed)
+with_batch = fit(layers.BatchNormalization)
+with_instance = fit(lambda: layers.GroupNormalization(-1, epsilon=1e-5))
+
+# %% [markdown]
+# The validation photos as one batch; for that they must be of one size, so they are cut to 160×240.
+
 # %%
 photos, truths = (np.stack([core.to_float(p[i])[:160, :240] for p in val_pairs]) for i in (1, 2))
 
 
+# %% [markdown]
+# The score is the mean PSNR over the photos. The tanh keeps results within [0, 1] but for rounding,
+# hence the clip.
+
+
+# %%
 def score(outputs):
     """Return the mean PSNR of a batch of outputs."""
     outputs = np.clip(ops.convert_to_numpy(outputs), 0, 1)
     return float(np.mean([psnr(a, b) for a, b in zip(outputs, truths, strict=True)]))
 
 
-fit = partial(fitted, pairs=train_pairs, loss=loss, seed=seed)
-with_batch = fit(layers.BatchNormalization)
-with_instance = fit(lambda: layers.GroupNormalization(-1, epsilon=1e-5))
+# %% [markdown]
+# First the averages, because every call with `training=True` moves them. Then all photos as one
+# batch: with `training=True` the statistics are those of the batch at hand.
+
+# %%
 scores = {"batch norm, averages of training": score(with_batch(photos, training=False))}
 scores["batch norm, batch of all photos"] = score(with_batch(photos, training=True))
+
+# %% [markdown]
+# A batch of one gives the statistics of the photo alone. The first three lines below are one
+# network with the same weights.
+
+# %%
 single = [ops.convert_to_numpy(with_batch(p[None], training=True))[0] for p in photos]
 scores["batch norm, each photo alone"] = score(np.stack(single))
 scores["instance norm"] = score(with_instance(photos))
@@ -642,7 +857,7 @@ print(*(f"{name:34} {value:.2f} dB" for name, value in scores.items()), sep="\n"
 # ## Try it: how the result came about
 #
 # The saved epochs of each part of the training. The picture below the sliders is their starting
-# point, for readers without a running kernel.
+# point, for readers without a running kernel. The first part is there as well, if there was one.
 
 # %%
 places = {name: place for name, (place, _) in plans.items()}
@@ -650,7 +865,12 @@ places |= {"before both": "warm"} if warm_stages else {}
 saved = {name: list(training.saved_epochs(folder / p).values()) for name, p in places.items()}
 views: dict = {}
 
+# %% [markdown]
+# The sliders call a function with their positions; `views` remembers its pictures, so that none is
+# computed twice. A part with fewer epochs than the slider shows its last one.
 
+
+# %%
 def render(run, epoch):
     """Enhance the example with a saved epoch of a run."""
     path = saved[run][min(epoch, len(saved[run])) - 1]
@@ -660,6 +880,7 @@ def render(run, epoch):
     return views[path]
 
 
+# %%
 last = max(len(paths) for paths in saved.values())
 sliders = {"run": list(saved), "epoch": (1, last, 1, last)}
 display.image_slider(render, **sliders)
@@ -669,14 +890,27 @@ display.static(render, **sliders)
 
 # %% [markdown]
 # ## From network to enhancer
+#
+# The enhancer is the generator that met the discriminator, in 32 bits; the discriminator is left
+# behind.
 
 # %%
 final = resnet(width, blocks)
 final.set_weights(gan.generator.get_weights())
+
+# %% [markdown]
+# Its card says how it was trained. Some keys have the names of the first cards, so that old and new
+# ones can be compared.
+
+# %%
 facts = {"data": source, "pairs": len(train_pairs), "precision": precision}
-facts |= {"width": width, "blocks": blocks, "judge_width": discriminator_width}  # an old key
+facts |= {"width": width, "blocks": blocks, "judge_width": discriminator_width}
 facts |= {"pixel_weight": pixel_weight, "ssim_weight": ssim_weight}
 facts |= {"warm_stages": warm_stages, "warm_rate": warm_rate}
+
+# %% [markdown]
+# Saved and loaded again, as a user would. Two findings are put to the test once more: does the same
+# photo give the same result, and does the mean of the result fall with that of the photo?
 
 # %%
 card = run.card(about, train_pairs.licence, **facts)
@@ -707,15 +941,13 @@ print(f"After {run.total_steps} steps here: {sentence}")
 #
 # The last step of the project's `main.py` is `array_to_img`, which by default stretches every
 # result so that its darkest value becomes 0 and its brightest 255: contrast for display, and
-# ruin for a measurement.
+# ruin for a measurement. A pale picture, with values from 0.3 to 0.5, shows it:
 
 # %%
 pale = normal * np.float32(0.2) + np.float32(0.3)
 stretched = np.asarray(keras.utils.array_to_img(pale)) / np.float32(255)
-print(
-    f"from {pale.min():.2f}..{pale.max():.2f} to {stretched.min():.2f}..{stretched.max():.2f}, ",
-    end="",
-)
+print(f"from {pale.min():.2f}..{pale.max():.2f} to ", end="")
+print(f"{stretched.min():.2f}..{stretched.max():.2f}, ", end="")
 print(f"{psnr(stretched, pale):.1f} dB from what was to be saved")
 
 # %% [markdown]

@@ -113,9 +113,17 @@ core.set_seed(seed, deterministic)  # determinism has to be asked for before any
 largest = max(crop for _, crop, _ in stages)
 train_pairs = data.load(source, "train", seed, crop=largest)
 val_pairs = data.load(source, "val", seed)
+
+# %% [markdown]
+# A pair is a name, a dark and a well-lit photo, kept as bytes; networks get them divided by 255.
+
+# %%
 first = train_pairs[0][1]
 print(f"{len(train_pairs)} pairs for training, {len(val_pairs)} for validation; ", end="")
 print(f"{first.dtype} {first.shape}, from {first.min()} to {first.max()}")
+
+# %% [markdown]
+# The example, and another scene, whose brightness it will borrow later:
 
 # %%
 sample = data.synthetic_pairs(2, (160, 240), seed + 1, data.VAL_SCENES)
@@ -153,6 +161,13 @@ def convolve(x, filters, times=2):
     return x
 
 
+# %% [markdown]
+# The features of the first four stages, the *skips*, are handed on to the decoder: they hold detail
+# that a vector has no room for. Of the 16 · `width` means of the last stage 3 · `width` are called
+# luminance, the others content.
+
+
+# %%
 def encoder(width=32):
     """Build E: ``photo`` (N, H, W, 3) to [s1, s2, s3, s4, content, luminance]."""
     photo = keras.Input((None, None, 3), name="photo")
@@ -176,7 +191,15 @@ encode = encoder(width=8)
 *skips, content, luminance = encode(low[None])
 print("skips", [tuple(s.shape) for s in skips])
 print("content", tuple(content.shape), "luminance", tuple(luminance.shape))
+
+# %%
 print(f"paper: {encoder().count_params():,} parameters")
+
+# %% [markdown]
+# One feature of each of the first three stages, with weights of chance. The fewer pixels, the less
+# detail:
+
+# %%
 maps = [ops.convert_to_numpy(s)[0, ..., 0] for s in skips[:3]]
 display.show_images(maps, titles=["full size", "half", "a quarter"])
 
@@ -184,8 +207,9 @@ display.show_images(maps, titles=["full size", "half", "a quarter"])
 # ## The decoder
 #
 # The vector passes a dense layer, is laid over the coarsest maps as a constant, and on the way
-# up each resolution joins in. Odd sides need care: 5 pixels are pooled to 3, and enlarged to 6,
-# so `CropLike` cuts one off.
+# up each resolution joins in. So every place is told the same luminance and content, and the skips
+# add what differs from place to place. Odd sides need care: 5 pixels are pooled to 3, and enlarged
+# to 6, so `CropLike` cuts one off.
 
 
 # %%
@@ -203,6 +227,9 @@ def decoder(width=32):
     photo = layers.Conv2D(3, 1, activation="sigmoid")(x)
     return keras.Model([*skips, content, luminance], photo, name="decoder")
 
+
+# %% [markdown]
+# Encoder and decoder one after the other should give any size back as it was:
 
 # %%
 decode = decoder(width=8)
@@ -245,6 +272,11 @@ def shed_light(width=32):
 for channels in (32, 16):
     print(f"width {channels}: ", end="")
     training.describe(shed_light(channels))
+
+# %% [markdown]
+# Ours, with new weights from the seed, drawn with encoder and decoder unfolded:
+
+# %%
 core.set_seed(seed)
 network = shed_light(width)
 training.describe(network)
@@ -252,8 +284,10 @@ display.network_diagram(network, inside=True)
 
 # %% [markdown]
 # The decoder can be asked alone, again and again, once a photo is encoded. An `Enhancer` does
-# so: `prepare` encodes and returns a function of the strength, which a slider can call. Before
-# training nothing can be seen yet but the photo, at strength 0.
+# so: `prepare` encodes and returns a function of the strength, which a slider can call. A card
+# tells it about the network: what goes in, that sides of any length will do (a `multiple` of 1),
+# and that the result depends on the whole photo, which can therefore not be cut into tiles (no
+# `halo`).
 
 # %%
 CARD = {
@@ -265,11 +299,16 @@ CARD = {
 }
 
 
+# %%
 def viewer(network):
     """Return the network as an enhancer, to see its results on whole photos."""
     return Enhancer(network, CARD)
 
 
+# %% [markdown]
+# Before training nothing can be seen yet but the photo, at strength 0.
+
+# %%
 at = viewer(network).prepare(low)
 display.show_images({f"strength {strength}": at(strength) for strength in (0, 0.5, 1)})
 
@@ -289,6 +328,10 @@ def reconstruction_loss(wanted, enhanced, ssim_weight=0.0):
     return loss
 
 
+# %% [markdown]
+# The price of leaving the example dark, and that of a perfect result:
+
+# %%
 for name, photo in {"low": low, "normal": normal}.items():
     print(name, f"{float(reconstruction_loss(normal[None], photo[None])):.3f}")
 
@@ -302,9 +345,9 @@ for name, photo in {"low": low, "normal": normal}.items():
 # $$ L_\mathrm{feat} = \max\left(0,\; d(\ell_\mathrm{ref}, \hat\ell) - d(\ell_\mathrm{low},
 #    \hat\ell) + 0.08\right) + \mathrm{mean}\,(c_\mathrm{low} - \hat c)^2 $$
 #
-# $d$ is the mean squared difference after each tensor was brought to mean 0 and standard
-# deviation 1, so that vectors cannot win by being small. (The released code standardises the
-# vectors of a batch together, and so do we.)
+# $d$ is the mean squared difference after each tensor was *standardised*, brought to mean 0 and
+# standard deviation 1, so that vectors cannot win by being small. (The released code standardises
+# the vectors of a batch together, and so do we; the tiny number guards against a division by 0.)
 
 
 # %%
@@ -313,21 +356,42 @@ def standardise(vectors):
     return (vectors - ops.mean(vectors)) / (ops.std(vectors) + 1e-8)
 
 
+# %% [markdown]
+# Vectors that differ by a shift or a positive factor have the distance 0, unrelated ones about 2,
+# and opposite ones 4, the largest there is.
+
+
+# %%
 def distance(a, b):
     """Return the mean squared difference of two batches of vectors, standardised."""
     return ops.mean(ops.square(standardise(a) - standardise(b)))
 
 
+# %% [markdown]
+# The three of a triplet are the reference, the dark photo and the result. The maximum with zero is
+# what makes it fall silent.
+
+
+# %%
 def triplet_loss(reference, low, result, margin=0.08):
     """Return how much the result's luminance fails to be nearer to the reference's."""
     return ops.maximum(0.0, distance(reference, result) - distance(low, result) + margin)
 
 
+# %% [markdown]
+# For the content there is no such order to ask for: it should stay as it is.
+
+
+# %%
 def feature_loss(reference, low, result, low_content, result_content):
     """Return the triplet loss of the luminance plus the squared change of the content."""
     kept = ops.mean(ops.square(low_content - result_content))
     return triplet_loss(reference, low, result) + kept
 
+
+# %% [markdown]
+# Two made-up batches of four vectors show the extremes. For the last number reference and dark
+# photo are the same, so nothing can be nearer to one of them, and the margin is what is left.
 
 # %%
 rng = np.random.default_rng(0)
@@ -340,9 +404,13 @@ print(f"reference is the dark photo {float(triplet_loss(a, a, b)):.2f}")
 # ## Loss 3: colour
 #
 # Light may change, colour should not: hue and saturation of the result should be those of the
-# dark photo. Both are compared as one long vector per photo, by the cosine of the angle between
-# them. A pixel without colour has no hue; `GREY` is the chroma below which we let it fade out,
-# one step of 8 bits. Without it the gradient of the hue has no bound.
+# dark photo. *Hue* is the place of a colour on a circle, in turns: red at 0, green at a third, blue
+# at two thirds. *Chroma* is the largest of the three values less the smallest, and *saturation* is
+# chroma as a share of the largest. All values times a constant: hue and saturation stay.
+#
+# The largest value says which third of the circle it is, the other two where in it. A pixel without
+# colour has no hue; `GREY` is the chroma below which we let it fade out, one step of 8 bits.
+# Without it the gradient of the hue has no bound.
 
 # %%
 GREY = 0.004
@@ -360,6 +428,17 @@ def hue_saturation(photos):
     return turn / 6, chroma / ops.maximum(top, GREY)
 
 
+# %%
+shades = dict(zip(("hue", "saturation"), hue_saturation(normal[None]), strict=True))
+pictures = {name: ops.convert_to_numpy(plane)[0] for name, plane in shades.items()}
+display.show_images({"normal": normal} | pictures, limits=(0, 1))
+
+# %% [markdown]
+# Both are compared as one long vector per photo, by the cosine of the angle between them: 1 where
+# they point the same way, whatever their lengths.
+
+
+# %%
 def angle_loss(a, b):
     """Return one minus the cosine between flattened images, the mean over the batch."""
     a, b = (ops.reshape(x, (ops.shape(x)[0], -1)) for x in (a, b))
@@ -367,11 +446,24 @@ def angle_loss(a, b):
     return ops.mean(1 - inner / ops.sqrt(ops.sum(a * a, -1) * ops.sum(b * b, -1) + 1e-12))
 
 
+# %% [markdown]
+# **A circle taken for a line.** Hue turns: pure red is 0, and so is 1. The paper compares it as
+# a number, so that two reds that nobody can tell apart may count as far from each other. In
+# the map above 0 and 1 are both red. We can compare hues as angles instead, each as a point on a
+# circle; 0 and 1 are then the same point.
+
+
+# %%
 def on_circle(turns):
     """Return cosine and sine of hues (N, H, W) as (N, H, W, 2)."""
     return ops.stack([ops.cos(2 * np.pi * turns), ops.sin(2 * np.pi * turns)], axis=-1)
 
 
+# %% [markdown]
+# The loss is the mean of what hue and saturation cost; `circular` says which way hues are compared.
+
+
+# %%
 def content_loss(low, enhanced, circular=False):
     """Return how much hue and saturation changed; 0 for equal photos."""
     (hue_a, saturation_a), (hue_b, saturation_b) = hue_saturation(low), hue_saturation(enhanced)
@@ -380,17 +472,9 @@ def content_loss(low, enhanced, circular=False):
     return 0.5 * (angle_loss(hue_a, hue_b) + angle_loss(saturation_a, saturation_b))
 
 
-# %%
-shades = dict(zip(("hue", "saturation"), hue_saturation(normal[None]), strict=True))
-pictures = {name: ops.convert_to_numpy(plane)[0] for name, plane in shades.items()}
-display.show_images({"normal": normal} | pictures, limits=(0, 1))
-
 # %% [markdown]
-# **A circle taken for a line.** Hue turns: pure red is 0, and so is 1. The paper compares it as
-# a number, so that two reds that nobody can tell apart may count as far from each other. In
-# the map above 0 and 1 are both red. We turn the hue of a patch away from red by up to 0.15 turns
-# in either direction; a green patch beside it stays. Compared as
-# angles (`circular`) both directions cost the same.
+# To see the difference we need patches of a known hue. The three channels of a pure colour are the
+# same function of the hue, a third of a turn apart:
 
 
 # %%
@@ -400,16 +484,28 @@ def patch_of(turn):
     return np.tile(np.clip(np.abs(sixth - 3) - 1, 0, 1), (1, 8, 8, 1)).astype("float32")
 
 
+# %% [markdown]
+# Half of the picture stays green: vectors of one hue alone would all point the same way as numbers.
+
+
+# %%
 def mixed(turn):
     """Return a picture of which half has a hue and half is green."""
     return np.concatenate([patch_of(turn), patch_of(1 / 3)], axis=1)
 
 
+# %% [markdown]
+# We turn the hue away from red by up to 0.15 turns in either direction, towards yellow or towards
+# magenta. Compared as angles (`circular`) both directions cost the same.
+
+# %%
 turns = np.linspace(-0.15, 0.15, 61)
 costs = {
     name: [float(content_loss(mixed(0.0), mixed(t), circular)) for t in turns]
     for name, circular in (("as a line", False), ("as a circle", True))
 }
+
+# %%
 display.plot_curves(turns, costs, "hue away from red (turns)", "content loss", diagonal=False)
 
 # %% [markdown]
@@ -428,6 +524,25 @@ display.plot_curves(turns, costs, "hue away from red (turns)", "content loss", d
 
 
 # %%
+def blend(low, normal, strength):
+    """Return what photos (N, H, W, 3) should become at strengths (N, 1)."""
+    return ops.clip(low + strength[..., None, None] * (normal - low), 0, 1)
+
+
+# %% [markdown]
+# Beyond 1 the blend is brighter than the well-lit photo, and what was near white is clipped:
+
+# %%
+asked = np.array([[0.25], [0.75], [highest]], "float32")
+blends = ops.convert_to_numpy(blend(low[None], normal[None], asked))
+display.show_images(blends, titles=[f"strength {float(a):g}" for a in asked[:, 0]])
+
+# %% [markdown]
+# Now the drawing. Its random numbers come from a `SeedGenerator`, whose state is saved with the
+# training, so that one that was interrupted goes on with the numbers that it would have had.
+
+
+# %%
 def draw(own, bright, mean, seeds, reference_dropout=0.5, spread=0.5, highest=1.25):
     """Return the strength (N, 1) of each photo and the vector (N, C) that is its reference."""
 
@@ -439,6 +554,11 @@ def draw(own, bright, mean, seeds, reference_dropout=0.5, spread=0.5, highest=1.
     return strength, ops.where(chance() < reference_dropout, mean, bright)
 
 
+# %% [markdown]
+# A thousand strengths with the default settings. For about half no other than 1 is drawn; the
+# square makes low ones more frequent among the rest.
+
+# %%
 seeds = keras.random.SeedGenerator(seed)
 drawn, _ = draw(np.zeros((1000, 3)), np.ones((1000, 3)), np.zeros(3), seeds)
 below = {top: (ops.convert_to_numpy(drawn) < top).sum() for top in (0.25, 0.5, 1)}
@@ -448,6 +568,9 @@ print("of 1000 strengths", ", ".join(f"{count} are below {top}" for top, count i
 # From the paper comes the **luminance patch**: a random window of the dark photo is blended with
 # the well-lit one, so that one photo holds several strengths. (The paper's window has a fixed size,
 # ours is a share of the crop.)
+#
+# The window is a product of two masks, one of rows and one of columns, each 1 from a random start
+# on for a share of the side. `kept` says how much of the dark photo stays in it.
 
 
 # %%
@@ -464,6 +587,7 @@ def luminance_patch(low, normal, seeds, share):
     return low + inside * (1 - kept) * (normal - low)
 
 
+# %%
 keras.utils.set_random_seed(seed)
 seeds = keras.random.SeedGenerator(seed)
 patched = ops.convert_to_numpy(luminance_patch(low[None], normal[None], seeds, 0.25))
@@ -471,7 +595,7 @@ display.show_images({"low": low, "with a luminance patch": patched[0]})
 
 # %% [markdown]
 # The mean vector follows the training: after each step it moves a little towards the vectors of
-# this step's well-lit photos.
+# this step's well-lit photos. No gradient follows it: it is an observation, not a weight.
 
 
 # %%
@@ -482,15 +606,20 @@ def follow(mean, bright, share=0.05):
 
 
 # %% [markdown]
-# The encoder runs three times in a step, on dark photo, reference and result, always with the
-# same weights. `WeightedTerms` adds up the losses and keeps track of each.
+# `WeightedTerms` is a Keras model that adds up losses with weights and keeps track of each by its
+# name:
 
 # %%
 TERMS = ("reconstruction", "feature", "content")
 
+# %% [markdown]
+# On it we build the trainer in two steps. First what it holds: the parts of the network, which
+# training uses one by one, and the settings.
 
-class ShedLight(training.WeightedTerms):
-    """Train the network on pairs with the three losses."""
+
+# %%
+class TrainedParts(training.WeightedTerms):
+    """Hold the parts of the network and the settings of its training."""
 
     def __init__(
         self, network, weights, seed=0, draw=draw, patch=0.25, ssim_weight=0.0, circular=True
@@ -506,6 +635,17 @@ class ShedLight(training.WeightedTerms):
         """Hand the photos on: all is done where the well-lit ones are known as well."""
         return low
 
+
+# %% [markdown]
+# Then the step itself. The encoder runs three times, on dark photo, reference and result, always
+# with the same weights. Read it from top to bottom: encode, draw, move the luminance, paint, encode
+# what was painted, and compare.
+
+
+# %%
+class ShedLight(TrainedParts):
+    """Train the network on pairs with the three losses."""
+
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Add up the three terms for dark photos ``x`` and well-lit ones ``y``."""
         low = luminance_patch(x, y, self.seeds, self.patch) if self.patch else x
@@ -516,9 +656,8 @@ class ShedLight(training.WeightedTerms):
         enhanced = self.decoder([*features, vector])
         *_, content, luminance = self.encoder(enhanced)
         follow(mean, bright)
-        wanted = ops.clip(low + strength[..., None, None] * (y - low), 0, 1)
         return self.add_up(
-            reconstruction_loss(wanted, enhanced, self.ssim_weight),
+            reconstruction_loss(blend(low, y, strength), enhanced, self.ssim_weight),
             feature_loss(vector, own, luminance, features[-1], content),
             content_loss(low, enhanced, self.circular),
         )
@@ -529,21 +668,22 @@ class ShedLight(training.WeightedTerms):
 # photos, blind, at strength 1. A run that is killed goes on from its checkpoint.
 
 # %%
-run = training.Run(
-    core.run_folder("07_shed_light", output_dir),
-    stages,
-    steps,
-    learning_rate,
-    warmup,
-    ema,
-    validate_every,
-    seed,
-)
+folder = core.run_folder("07_shed_light", output_dir)
+run = training.Run(folder, stages, steps, learning_rate, warmup, ema, validate_every, seed)
+
+# %% [markdown]
+# The settings reach the trainer as arguments; `partial` fixes those of the drawing. The weight of
+# the first loss is 1, so that the other two say what a term is worth beside it.
 
 # %%
 drawing = partial(draw, reference_dropout=reference_dropout, spread=spread, highest=highest)
 weights = (1.0, feature_weight, content_weight)
 trainer = ShedLight(network, weights, seed, drawing, patch, ssim_weight, hue == "circular")
+
+# %% [markdown]
+# A few steps on noise tell what the training will cost; then all is put back.
+
+# %%
 trainer.compile(run.optimizer(), **core.compile_options())
 trainer.build((None, None, None, 3))
 plan = run.estimate(trainer)
@@ -562,6 +702,12 @@ def luminance_vectors(network, photos):
     return np.concatenate([ops.convert_to_numpy(vector) for vector in vectors])
 
 
+# %% [markdown]
+# `ValidationPsnr` measures while the averaged weights are in place. Ours puts the right mean vector
+# in place too, and the old one back afterwards, which training goes on with.
+
+
+# %%
 class Validation(training.ValidationPsnr):
     """Measure with the mean vector, over well-lit photos, that belongs to the weights."""
 
@@ -585,14 +731,24 @@ class Validation(training.ValidationPsnr):
 # %%
 _, dark, bright = zip(*train_pairs, strict=True)
 lit = bright[:: max(1, len(bright) // 100)]
+
+# %%
 validate = Validation(network, lit[::5], val_pairs, validate_every)
 checkpoint = run.folder / "shed_light_checkpoint.npz"
+
+# %% [markdown]
+# The bar shows the weighted sum as `loss`, and each of its terms without its weight.
+
+# %%
 started = time.time()
 history = training.fit_pairs(
     trainer, dark, bright, stages, steps, checkpoint, seed, callbacks=[validate]
 )
 print(f"{run.total_steps} steps in {time.time() - started:.0f} s; ", end="")
 print(f"best PSNR {max(history['val_psnr']):.2f} dB")
+
+# %% [markdown]
+# Each loss over the epochs. They have different scales, so compare each with itself.
 
 # %%
 display.loss_curves(history)
@@ -608,11 +764,15 @@ print(f"{len(vectors)} photos; mean vector of length {np.linalg.norm(vectors.mea
 
 # %% [markdown]
 # ## From network to enhancer
+#
+# Saved with a card that says how the network came about, and loaded again as a user would.
 
 # %%
 facts = {"data": source, "pairs": len(train_pairs), "width": width, "hue": hue, "patch": patch}
 facts |= {"weights": dict(trainer.term_weights), "ssim_weight": ssim_weight}
 facts |= {"blind": reference_dropout, "spread": spread, "highest": highest}  # as in shipped cards
+
+# %%
 card = run.card(CARD, train_pairs.licence, history, **facts)
 trained = load_enhancer(save_enhancer(network, run.folder / "shed_light", card))
 
@@ -655,6 +815,11 @@ def brightness(at, strengths):
     return [float(at(strength).mean()) for strength in strengths]
 
 
+# %% [markdown]
+# In steps of 1/8, up to 1.5, which is beyond what training showed. Look for places where a curve
+# falls or stands still.
+
+# %%
 fine = np.linspace(0, 1.5, 13)
 second = core.to_float(val_pairs[-1][1])
 curves = {"the example": brightness(at, fine)}
@@ -672,11 +837,13 @@ display.plot_curves(fine, curves, "strength", "mean brightness", diagonal=False)
 prepared = {"the mean": at, "another scene": trained.prepare(low, reference=other)}
 
 
+# %%
 def at_strength(strength, towards):
     """Paint the example at a strength, towards the mean or another photo."""
     return prepared[towards](strength)
 
 
+# %%
 sliders = {"strength": (0.0, 1.5, 0.05, 1.0), "towards": list(prepared)}
 display.image_slider(at_strength, **sliders)
 
@@ -688,18 +855,22 @@ display.static(at_strength, **sliders)
 #
 # Any photo can be the reference: of the same scene, of another, or the same one darker. What it
 # shows should not matter to the result; how bright it is should. That is what *content and
-# luminance apart* promises. The table below the pictures measures it.
+# luminance apart* promises.
 
 # %%
 references = {"dark photo": low, "pair": normal, "another scene": other}
 references["another, half as bright"] = other / 2
 swapped = {name: trained.enhance(low, reference=photo) for name, photo in references.items()}
+display.show_images(swapped, columns=2)
+
+# %% [markdown]
+# The same in numbers. If luminance is brightness, the order of the last column is that of the one
+# before it.
+
+# %%
 rows = ["| reference | its mean | mean of the result |", "|---|---|---|"]
 for name, photo in references.items():
     rows.append(f"| {name} | {photo.mean():.3f} | {swapped[name].mean():.3f} |")
-display.show_images(swapped, columns=2)
-
-# %%
 Markdown("\n".join(rows))
 
 # %% [markdown]
@@ -717,23 +888,38 @@ fifths = np.array_split(order, 5)
 bank = [vectors[fifth].mean(axis=0) for fifth in fifths]
 
 
+# %% [markdown]
+# The enhancer takes strengths and photos; for a vector of our own we ask the decoder itself.
+
+
+# %%
 def paint(decode, features, vector):
     """Decode the features of one photo with a luminance vector."""
     return ops.convert_to_numpy(decode([*features, ops.convert_to_tensor(vector[None])]))[0]
 
 
+# %% [markdown]
+# The example, encoded once and painted with each vector of the bank. Beside the mean of each fifth
+# stands what the result has.
+
+# %%
 *features, own = encode(low[None])
 painted = [paint(decode, features, vector) for vector in bank]
 for fifth, photo in zip(fifths, painted, strict=True):
     source_mean = np.mean([lit[i].mean() for i in fifth]) / 255
     print(f"photos of mean {source_mean:.3f}: the result has {photo.mean():.3f}")
+
+# %% [markdown]
+# Each of the five less the one before it, and three of them to look at:
+
+# %%
 upwards = np.diff([photo.mean() for photo in painted]) > 0
 print(f"brighter than the one before: {upwards.sum()} of {len(upwards)}")
 display.show_images(painted[::2], titles=["dimmest fifth", "middle", "brightest"])
 
 # %% [markdown]
 # **Several references.** The released code averages the *pictures* that they give. One can also
-# average the *vectors* and decode once.
+# average the *vectors* and decode once. Since the decoder is not linear, the two need not agree.
 
 # %%
 of_pictures = np.mean([painted[0], painted[4]], axis=0)
@@ -747,6 +933,9 @@ display.show_images({"mean of pictures": of_pictures, "picture of mean": of_vect
 # If the two parts are apart, light moves the luminance and leaves the content. We encode dark
 # and well-lit photos of the same scenes and ask which share of the variance of the vectors is
 # due to the light: 0 if it does not matter, 1 if nothing else does. The content should be near 0.
+#
+# The variance of all vectors is what differs between scenes and, within each pair, what differs
+# between its two photos; the second part is due to the light.
 
 
 # %%
@@ -756,18 +945,31 @@ def share_of_light(dark, lit):
     return float(within.sum() / np.stack([dark, lit]).var(axis=(0, 1)).sum())
 
 
+# %% [markdown]
+# The last two things that the encoder puts out are content and luminance:
+
+
+# %%
 def summaries(encode, photos):
     """Return content and luminance vectors of photos (H, W, 3), uint8."""
     pairs = [encode(core.to_float(photo)[None])[-2:] for photo in photos]
     return [np.concatenate([ops.convert_to_numpy(pair[i]) for pair in pairs]) for i in (0, 1)]
 
 
+# %% [markdown]
+# We take the validation photos, whose scenes it has not been trained on.
+
+# %%
 _, val_dark, val_lit = zip(*val_pairs, strict=True)
 of_dark, of_lit = summaries(encode, val_dark), summaries(encode, val_lit)
+
+# %%
 shares = {}
 for name, dark_vectors, lit_vectors in zip(("content", "luminance"), of_dark, of_lit, strict=True):
     shares[name] = share_of_light(dark_vectors, lit_vectors)
     print(f"{name:10} {shares[name]:.2f}")
+
+# %%
 kept = "less" if shares["content"] < shares["luminance"] else "no less"
 print(f"the content depends {kept} on the light than the luminance")
 
@@ -778,21 +980,27 @@ print(f"the content depends {kept} on the light than the luminance")
 # - **fixed reference**: one training photo, that of median brightness, for all. Blind too.
 # - **own reference**: each photo's own well-lit pair as reference, as in the paper. The method
 #   is *told* how bright the truth is, so this is no score to compare with the others.
+#
+# Own references are handed out one by one, in the order in which the photos are evaluated.
 
 # %%
-scenes = val_pairs.scenes
 median = lit[order[len(order) // 2]]
 own_reference = iter(val_lit)
-methods = {"input": enhancers.BASELINES["input"], "gamma": enhancers.BASELINES["gamma"]}
+
+# %%
+methods = {name: enhancers.BASELINES[name] for name in ("input", "gamma")}
 methods |= {
     "shed_light, mean level": trained.enhance,
     "shed_light, fixed reference": lambda low: trained.enhance(low, reference=median),
     "shed_light, own reference": lambda low: trained.enhance(low, reference=next(own_reference)),
 }
-records = [
-    evaluation.evaluate(name, method, val_pairs, data=f"{source}, val", scenes=scenes)
-    for name, method in methods.items()
-]
+
+# %% [markdown]
+# Whole photos, each mean over all of them, from eight scenes on with a 95 % interval.
+
+# %%
+told = {"data": f"{source}, val", "scenes": val_pairs.scenes}
+records = [evaluation.evaluate(name, m, val_pairs, **told) for name, m in methods.items()]
 evaluation.save_records("07_shed_light", records, run.folder)
 Markdown(evaluation.table(records))
 
@@ -807,6 +1015,8 @@ for photo in val_dark:
     rise["input"].append(float(core.to_float(photo).mean()))
     rise["output"].append(brightness(prepared_photo, strengths))
 core.write_json(run.folder / "levels.json", rise)
+
+# %%
 output = np.array(rise["output"])
 rising = (np.diff(output, axis=1) > 0).all(axis=1)
 offset = np.abs(output[:, 0] / rise["input"] - 1)
@@ -816,10 +1026,10 @@ print(f"at strength 0 at most {offset.max():.0%} away from the input")
 # %% [markdown]
 # ## The shipped enhancer
 #
-# The sample shows the method, not its quality. The
-# project ships a network of half the paper's width, trained on LOL's pairs with the profile
-# `cpu`. Its records: the three scores on validation photos, and how brightness follows the
-# strength on all of them (the median over photos, and the extremes).
+# The sample shows the method, not its quality. The project ships a network of half the paper's
+# width, trained on LOL's pairs with the profile `cpu`. Its records: the three scores on validation
+# photos, and how brightness follows the strength on all of them (the median over photos, and the
+# extremes).
 
 # %%
 shipped_scores = evaluation.load_records("shed_light_val")
@@ -830,16 +1040,23 @@ path = core.data_dir() / "results" / "shed_light_levels.json"
 shipped_rise = json.loads(path.read_text(encoding="utf-8"))
 ratios = np.array(shipped_rise["output"]) / np.array(shipped_rise["input"])[:, None]
 steps_up = np.diff(shipped_rise["output"], axis=1)
-print(
-    f"at strength 0 {ratios[:, 0].min():.2f} to {ratios[:, 0].max():.2f} times the input's mean; ",
-    end="",
-)
-print(f"the smallest step upwards between strengths is {steps_up.min():.3f}")
+
+# %% [markdown]
+# A ratio of 1 means that strength 0 keeps the brightness of a photo. Where the smallest step is
+# positive, more strength is more light on every photo, between all strengths that were measured.
+
+# %%
+print(f"at strength 0 {ratios[:, 0].min():.2f} to {ratios[:, 0].max():.2f} times ", end="")
+print(f"the input's mean; the smallest step upwards between strengths is {steps_up.min():.3f}")
+
+# %%
 spread_of = {"median": np.median, "darkest": np.min, "brightest": np.max}
 curves = {name: f(shipped_rise["output"], axis=0) for name, f in spread_of.items()}
-display.plot_curves(
-    np.array(shipped_rise["levels"]), curves, "strength", "mean brightness", diagonal=False
-)
+levels = np.array(shipped_rise["levels"])
+display.plot_curves(levels, curves, "strength", "mean brightness", diagonal=False)
+
+# %% [markdown]
+# The example by the shipped network:
 
 # %%
 shipped = load_enhancer("shed_light")
@@ -852,11 +1069,14 @@ display.show_images({f"strength {strength}": shipped_at(strength) for strength i
 # **Far beyond 1** the vector leaves everything that training has seen, and highlights wash out.
 # **A well-exposed photo** at strength 1 is pulled towards the training mean, whatever it needs; a
 # strength near 0 leaves it alone. **One number for all**: a strength brightens lamp and shadow
-# alike, and when half a photo is lit, no strength suits both halves.
+# alike, and when half a photo is lit, no strength suits both halves. To have such a photo we divide
+# the left half of a good one by ten.
 
 # %%
 good = core.to_float(data.sample_scenes()["coffee"])[::2, ::2]
 backlit = np.concatenate([good[:, : good.shape[1] // 2] * 0.1, good[:, good.shape[1] // 2 :]], 1)
+
+# %%
 pictures = {"strength 3": shipped_at(3.0), "well exposed": good}
 pictures |= {"well exposed, strength 1": shipped.enhance(good), "half lit": backlit}
 pictures |= {"half lit, strength 0.5": shipped.enhance(backlit, strength=0.5)}
@@ -888,10 +1108,10 @@ for name, circular in {"as a line": False, "as a circle": True}.items():
 *skips, content, own = encode(low[None])
 *_, other_content, other_luminance = encode(other[None])
 as_it_is = decode([*skips, content, own])
-for name, both in {
-    "content": (other_content, own),
-    "luminance": (content, other_luminance),
-}.items():
+
+# %% tags=["solution"]
+exchanged = {"content": (other_content, own), "luminance": (content, other_luminance)}
+for name, both in exchanged.items():
     change = ops.mean(ops.abs(decode([*skips, *both]) - as_it_is))
     print(f"other {name}: mean change {float(change):.3f}")
 
