@@ -98,7 +98,8 @@ start("08_compare", globals())
 # ## The methods
 #
 # A method is a function from a photo to a photo. Eight need no training; *input* leaves the
-# photo as it is, the one to beat. The others are whatever `data/pretrained` holds.
+# photo as it is, the one to beat. The others are whatever `data/pretrained` holds: networks, each
+# with a *card* that says what it was trained on and how much it computes.
 
 # %%
 enhancers = {name: load_enhancer(name) for name in list_enhancers()}
@@ -110,6 +111,19 @@ print(", ".join(methods))
 #
 # A dark sample of the synthetic camera, then photos of your own, then some dark photos of the
 # pairs that we measure on further below. No shipped network was trained on those scenes.
+#
+# The sample gets six hundredths of the light of the well-lit photo, falling off smoothly to 40 % of
+# that at its darkest place. `photons` is what white collects at full light; the fewer arrive, the
+# larger a share of them is chance. `read_noise` is added everywhere, as a share of white.
+
+# %%
+normal = data.synthetic_pairs(1, (400, 600), seed, ("stereo_motorcycle",)).normal[0]
+camera = data.Camera(exposure=0.06, illumination=0.4, photons=4000, read_noise=0.002)
+sample = data.darken(core.to_float(normal), seed, camera)
+
+# %% [markdown]
+# To measure on all pairs takes long, and neighbours in a data set often show the same scene. So
+# we take a few at equal distances.
 
 
 # %%
@@ -119,6 +133,11 @@ def spread(pairs, count):
     return [pairs[i * len(pairs) // count] for i in range(count)]
 
 
+# %% [markdown]
+# Your own photos stay paths until they are chosen: a folder may hold more than fits in memory.
+
+
+# %%
 def own_photos(photo):
     """Return name -> path of a photo, or of all photos in a folder; nothing for no path."""
     path = Path(photo).expanduser()
@@ -128,22 +147,26 @@ def own_photos(photo):
     return {path.name: path for path in paths}
 
 
+# %% [markdown]
+# Each pair is a name, the dark photo and the well-lit one. The order of the menu is that of the
+# parts here, and what stands first in it is shown first.
+
 # %%
-normal = data.synthetic_pairs(1, (400, 600), seed, ("stereo_motorcycle",)).normal[0]
-camera = data.Camera(exposure=0.06, illumination=0.4, photons=4000, read_noise=0.002)
-sample = data.darken(core.to_float(normal), seed, camera)
 val_pairs = data.load(source, "val", seed)
 pairs = spread(val_pairs, count)
 photos = own_photos(photo) | {"sample": sample} | {name: low for name, low, _ in pairs[:6]}
 print(f"{len(pairs)} pairs of {source}; in the menu: {', '.join(photos)}")
 
 # %% [markdown]
+# ## What is prepared, so that sliders answer at once
+#
 # Every method runs once on the photo that lies on the desk, and so does the part of a network
 # that only looks at the photo. Moving a slider then only blends, cuts, applies curves, or runs
 # the rest of a network. Photos larger than 900 pixels are scaled down to that first.
 #
 # The networks of Zero-DCE draw *curve maps*, which say how much to brighten each pixel; then
-# they apply the curves. We cut them in two at the maps, to apply the curves ourselves.
+# they apply the curves. We cut them in two at the maps, to apply the curves ourselves. The maps
+# come out of the last convolution, or, in Zero-DCE++, of the layer that enlarges them after it.
 
 
 # %%
@@ -154,6 +177,12 @@ def map_network(enhancer):
     return keras.Model(model.input, drawn[-1].output)
 
 
+# %% [markdown]
+# A network that reduces the photo needs sides that its factor divides. So the photo is padded
+# first, and the maps are cut back to its size.
+
+
+# %%
 def curve_maps(enhancer, image):
     """Return the curve maps (H, W, 24) or (H, W, 3) of an image."""
     padded = core.pad_to_divisor(image, enhancer.size_divisor)
@@ -161,6 +190,14 @@ def curve_maps(enhancer, image):
     return maps[: image.shape[0], : image.shape[1]]
 
 
+# %% [markdown]
+# A curve moves a value $x$ to $x + a\,(x^2 - x)$, with $a$ from the map. What $a$ is multiplied by
+# is 0 at black and at white, and negative between, so a negative $a$ brightens. Eight curves follow
+# each other: in Zero-DCE each has a map of its own, three colours times eight, in Zero-DCE++ all
+# share one.
+
+
+# %%
 def apply_curves(image, maps, iterations=8, strength=1.0):
     """Apply the first curves of Zero-DCE, their maps scaled by ``strength``."""
     for step in range(iterations):
@@ -169,16 +206,20 @@ def apply_curves(image, maps, iterations=8, strength=1.0):
     return np.clip(image, 0, 1)
 
 
-# %% [markdown]
-# An enhancer that has a *strength* has a brightness slider of its own. Its `prepare` looks at
-# the photo once and returns a function of it. For the preview while dragging it does
-# the same for every second pixel.
-
 # %%
 curved = [name for name in ("zero_dce", "zero_dce_pp") if name in enhancers]
 adjustable = [name for name, network in enhancers.items() if network.has_strength]
 
+# %% [markdown]
+# An enhancer that has a *strength* (those in `adjustable`) has a brightness slider of its own. Its
+# `prepare` looks at the photo once and returns a function of the strength. For the preview while
+# dragging it does the same for every second pixel.
+#
+# All that belongs to one photo lies in a `Desk`: the photo, the result of each method, the
+# darkest windows to look at, the curve maps, and the prepared functions.
 
+
+# %%
 class Desk(NamedTuple):
     """A photo and all that was made of it once."""
 
@@ -189,6 +230,7 @@ class Desk(NamedTuple):
     strengths: dict
 
 
+# %%
 def lay_out(image):
     """Run every method on a photo (H, W, 3), float in [0, 1]."""
     low = display.fit_within(image)
@@ -200,6 +242,10 @@ def lay_out(image):
         {name: [enhancers[name].prepare(low[::s, ::s]) for s in (1, 2)] for name in adjustable},
     )
 
+
+# %% [markdown]
+# The desk is kept in a list of one. All panels below read it when they draw, so another photo
+# in its place reaches every one of them.
 
 # %%
 first = next(iter(photos.values()))
@@ -220,11 +266,16 @@ def overview(crop, width=900):
     """Show what every method makes of the photo, or of one of its darkest windows."""
     now = desk[0]
     window = now.windows[min(crop, len(now.windows)) - 1] if crop else np.s_[:, :]
-    return display.draw_contact_sheet(
-        {name: r[window] for name, r in now.results.items()}, width=width
-    )
+    results = {name: result[window] for name, result in now.results.items()}
+    return display.draw_contact_sheet(results, width=width)
 
 
+# %% [markdown]
+# Half the width is a quarter of the pixels to draw and to send: that is the preview while the
+# slider moves. A slider is described by its lowest value, its highest, its step and its start.
+
+
+# %%
 def small_overview(crop):
     """Show the same in half the size, while the slider moves."""
     return overview(crop, width=450)
@@ -248,8 +299,8 @@ display.static(overview, crop=(0, 6, 1, 1))
 # ## Before and after
 #
 # Two methods in one picture, with a border to move. `strength` blends the right one with the
-# photo: the full effect is often too much. While you drag, every second pixel is shown; the rest
-# follows when you stop.
+# photo: the full effect is often too much. `crop` enlarges a dark window, here and in the
+# two panels that follow.
 
 
 # %%
@@ -259,6 +310,7 @@ def zoom(image, crop):
     return display.magnify(image, windows[min(crop, len(windows)) - 1]) if crop else image
 
 
+# %%
 def before_after(left, right, strength, position, crop):
     """Show one method left of the border and another, blended with the photo, right of it."""
     now = desk[0]
@@ -266,16 +318,27 @@ def before_after(left, right, strength, position, crop):
     return display.wipe_image(zoom(now.results[left], crop), zoom(after, crop), position)
 
 
+# %% [markdown]
+# While you drag, every second pixel is shown; the rest follows when you stop.
+
+
+# %%
 def thinned(render):
     """Return a function that renders every second pixel, as a preview."""
     return lambda **values: render(**values)[::2, ::2]
 
+
+# %% [markdown]
+# A list of names becomes a menu, and its first entry is the choice at the start: *input* on the
+# left, and on the right the method that leads the record of LOL's validation photos.
 
 # %%
 best_first = evaluation.ranking(evaluation.load_records("lol_val"))
 best_first = sorted(methods, key=[*best_first, *methods].index)
 sides = {"left": list(methods), "right": best_first, "strength": (0.0, 1.0, 0.05, 1.0)}
 sides |= {"position": (0.0, 1.0, 0.01, 0.5), "crop": crops}
+
+# %%
 side_by_side = display.image_slider(before_after, preview=thinned(before_after), **sides)
 side_by_side
 
@@ -297,6 +360,10 @@ def difference(first, second, amplification, crop):
     return np.clip(0.5 + amplification * (a - b) / 2, 0, 1)
 
 
+# %% [markdown]
+# The panel begins with the leading method against `auto_gamma`, a curve, which removes no noise.
+
+# %%
 two = {"first": best_first, "second": ["auto_gamma", *(m for m in methods if m != "auto_gamma")]}
 two |= {"amplification": (1, 16, 1, 4), "crop": crops}
 apart = display.image_slider(difference, preview=thinned(difference), **two)
@@ -319,6 +386,13 @@ def curves(network, iterations, strength, crop):
     return zoom(apply_curves(now.low, now.maps[network], iterations, strength), crop)
 
 
+# %% [markdown]
+# A curve treats each pixel by itself. So the preview of the whole photo may thin photo and maps
+# before the curves are applied, which saves three quarters of the work; in a window, whose pixels
+# are enlarged, it thins the finished picture.
+
+
+# %%
 def thin_curves(network, iterations, strength, crop):
     """Apply the curves to every second pixel."""
     now = desk[0]
@@ -327,6 +401,7 @@ def thin_curves(network, iterations, strength, crop):
     return apply_curves(now.low[::2, ::2], now.maps[network][::2, ::2], iterations, strength)
 
 
+# %%
 turns = {"network": curved, "iterations": (0, 8, 1, 8), "strength": (0.0, 2.0, 0.05, 1.0)}
 turns |= {"crop": crops}
 by_curves = display.image_slider(curves, preview=thin_curves, **turns)
@@ -354,6 +429,10 @@ def half_at_strength(strength):
     return at_strength(strength, half=True)
 
 
+# %% [markdown]
+# The panels go into a list, to be drawn anew for another photo.
+
+# %%
 strength = {"strength": (0.0, 1.6, 0.05, 1.0)}
 panels = [all_at_once, side_by_side, apart, by_curves]
 if adjustable:
@@ -383,6 +462,7 @@ def put_on_desk(image):
     return overview(0)
 
 
+# %%
 display.upload_button(put_on_desk, photos)
 
 # %% [markdown]
@@ -406,6 +486,10 @@ def leaderboard():
 
 scores = evaluation.load_records("lol_val")
 Markdown(leaderboard())
+
+# %% [markdown]
+# A mean over photos depends on which photos were taken. The interval says how far it moves when
+# scenes are drawn again and again from those there are: 95 % of such means lie within it.
 
 # %%
 ranking = evaluation.ranking(scores)
@@ -431,29 +515,47 @@ def steps_down(scores, ranking, metric):
     return rows
 
 
+steps = {metric: steps_down(scores, ranking, metric) for metric in ("psnr", "ssim")}
+
+# %% [markdown]
+# An interval that lies above zero makes the lead *clear*. *Open* means that forty photos cannot
+# tell; *reversed*, that this metric is sure of the opposite of the ranking.
+
+
+# %%
 def verdict(low, high):
     """Say in words what an interval of a difference means."""
     return "clear" if low > 0 else "reversed" if high < 0 else "open"
 
 
+# %% [markdown]
+# The tables of this notebook are text in Markdown, so that the page at the end can take them, too.
+
+
 # %%
-steps = {metric: steps_down(scores, ranking, metric) for metric in ("psnr", "ssim")}
-lines = ["| better − next in structure | PSNR (dB) | | SSIM | |", "|---|---:|---|---:|---|"]
-for p, s in zip(*steps.values(), strict=True):
-    of_psnr = f"{p[1]:+.2f} [{p[2]:+.2f}, {p[3]:+.2f}] | {verdict(*p[2:])}"
-    of_ssim = f"{s[1]:+.3f} [{s[2]:+.3f}, {s[3]:+.3f}] | {verdict(*s[2:])}"
-    lines.append(f"| {p[0]} | {of_psnr} | {of_ssim} |")
-paired = "\n".join(lines)
+def table(head, rows):
+    """Return rows of cells as a table, numbers to the right."""
+    lines = [f"| {' | '.join(map(str, row))} |" for row in (head, *rows)]
+    lines.insert(1, "|---" + "|---:" * (len(head) - 1) + "|")
+    return "\n".join(lines)
+
+
+# %%
+rows = []
+for (pair, *p), (_, *s) in zip(*steps.values(), strict=True):
+    of_psnr = "{:+.2f} [{:+.2f}, {:+.2f}]".format(*p)
+    of_ssim = "{:+.3f} [{:+.3f}, {:+.3f}]".format(*s)
+    rows.append([pair, of_psnr, verdict(*p[1:]), of_ssim, verdict(*s[1:])])
+paired = table(["better − next in structure", "PSNR (dB)", "", "SSIM", ""], rows)
 Markdown(paired)
 
 # %% [markdown]
-# *Open* means that forty photos cannot tell; *reversed*, that this metric is sure of the opposite
-# of the ranking.
-#
 # ## What quality costs
 #
 # Parameters and multiply-adds are from the cards, time and memory from the record of `lle
-# bench`, for a photo of 600×400 on two processor cores. A dash was not measured.
+# bench`, for a photo of 600×400 on two processor cores. A dash was not measured. A *multiply-add*
+# is one product added to a sum, what convolutions are made of; their number does not depend on the
+# machine, as seconds do, but neither does it tell how well the machine copes with them.
 
 
 # %%
@@ -464,29 +566,35 @@ def size_on_disk(name):
 
 timings = json.loads((core.data_dir() / "results" / "bench.json").read_text(encoding="utf-8"))
 at_600 = {case["method"]: case for case in timings["enhance"] if case["width"] == 600}
-lines = ["| enhancer | parameters | G multiply-adds at 256×256 | file (MB) | s | GB |"]
-lines += ["|---|---:|---:|---:|---:|---:|"]
-for name, network in enhancers.items():
-    case, card = at_600.get(name), network.card
-    spent = f"{case['median']:.3f} | {case['peak_bytes'] / 1e9:.2f}" if case else "– | –"
-    size = f"{card['parameters']:,} | {card['multiply_adds_256'] / 1e9:.2g}"
-    lines.append(f"| {name} | {size} | {size_on_disk(name):.1f} | {spent} |")
-cost = "\n".join(lines)
-Markdown(cost)
 
 # %%
-points = {
-    name: (case["median"], scores[name]["summary"]["psnr"]["mean"])
-    for name, case in at_600.items()
-    if name in scores
-}
+rows = []
+for name, network in enhancers.items():
+    case, card = at_600.get(name), network.card
+    spent = [f"{case['median']:.3f}", f"{case['peak_bytes'] / 1e9:.2f}"] if case else ["–", "–"]
+    size = [f"{card['parameters']:,}", f"{card['multiply_adds_256'] / 1e9:.2g}"]
+    rows.append([name, *size, f"{size_on_disk(name):.1f}", *spent])
+
+# %%
+head = ["enhancer", "parameters", "G multiply-adds at 256×256", "file (MB)", "s", "GB"]
+cost = table(head, rows)
+Markdown(cost)
+
+# %% [markdown]
+# The same seconds against what they buy; their axis is logarithmic. A method that has another
+# above it and to its left is beaten in both respects.
+
+# %%
+timed = {name: case["median"] for name, case in at_600.items() if name in scores}
+points = {name: (s, scores[name]["summary"]["psnr"]["mean"]) for name, s in timed.items()}
 chart = display.cost_chart(points, "seconds for a photo of 600×400", "PSNR (dB)")
 chart
 
 # %% [markdown]
 # ## Metrics that disagree
 #
-# First the ranks: the same results, sorted by each metric in turn.
+# First the ranks: the same results, sorted by each metric in turn. Of some metrics more is better,
+# of others less; `METRICS` knows the direction of each.
 
 
 # %%
@@ -497,11 +605,10 @@ def ranks(scores, metric):
     return {name: order.index(name) + 1 for name in scores}
 
 
+# %%
 columns = ("ssim", "psnr_gtmean", "mean_error", "psnr", "psnr_dark", "delta_e")
 places = [ranks(scores, metric) for metric in columns]
-lines = [f"| {name} | " + " | ".join(str(p[name]) for p in places) + " |" for name in ranking]
-head = "| rank by | " + " | ".join(columns) + " |\n|---" + "|---:" * len(columns) + "|"
-rank_table = "\n".join([head, *lines])
+rank_table = table(["rank by", *columns], [[name, *(p[name] for p in places)] for name in ranking])
 Markdown(rank_table)
 
 # %% [markdown]
@@ -518,15 +625,14 @@ def preferences(scores, metric):
     return np.sign(values[first] - values[second])
 
 
+# %% [markdown]
+# `values` has a row for each method and a column for each photo; `triu_indices` lists each pair
+# of rows once. The table is symmetric, and no metric is in dispute with itself.
+
+# %%
 choices = {metric: preferences(scores, metric) for metric in columns}
-lines = [
-    "| share of cases in dispute | " + " | ".join(columns) + " |",
-    "|---" * len(columns) + "|---|",
-]
-for a in columns:
-    shares = [f"{np.mean(choices[a] != choices[b]):.0%}" for b in columns]
-    lines.append(f"| {a} | " + " | ".join(shares) + " |")
-disputes = "\n".join(lines)
+rows = [[a, *(f"{np.mean(choices[a] != choices[b]):.0%}" for b in columns)] for a in columns]
+disputes = table(["share of cases in dispute", *columns], rows)
 Markdown(disputes)
 
 # %% [markdown]
@@ -573,21 +679,23 @@ for name, vote in looked["photos"].items():
     groups["LOL" if name.startswith("val/") else "unpaired"].append(vote)
 
 
+# %%
 def tally(votes, name):
     """Return how often a method was best, second and rejected."""
     chosen = [sum(vote[place] == name for vote in votes) for place in ("best", "second")]
     return [*chosen, sum(name in vote["rejected"] for vote in votes)]
 
 
+# %% [markdown]
+# The rows are sorted by how seldom a method was rejected on the unpaired photos; where that is
+# equal, by how often it was best there.
+
 # %%
 tallies = {name: [tally(v, name) for v in groups.values()] for name in looked["methods"]}
 order = sorted(tallies, key=lambda name: (tallies[name][0][2], -tallies[name][0][0]))
 head = [f"{name}: {what}" for name in groups for what in ("best", "second", "rejected")]
-lines = ["| method | " + " | ".join(head) + " |", "|---" + "|---:" * len(head) + "|"]
-for name in order:
-    counts = " | ".join(str(count) for group in tallies[name] for count in group)
-    lines.append(f"| {name} | {counts} |")
-looking_table = "\n".join(lines)
+rows = [[name, *itertools.chain(*tallies[name])] for name in order]
+looking_table = table(["method", *head], rows)
 Markdown(looking_table)
 
 # %% [markdown]
@@ -601,15 +709,17 @@ Markdown(looking_table)
 # LOL's validation photos are of the same camera and the same rooms as its training photos. What
 # does a method do with scenes of another kind? `sequences` are exposures of one scene each, by
 # day and by night, with many cameras; `synthetic` are bundled scenes, taken with a model of a
-# camera. `lle evaluate --data` measures on these, and on LOL v2 for whoever has it.
+# camera. `lle evaluate --data` measures on these, and on LOL v2 for whoever has it. What each was
+# trained on is read from its card.
 
 # %%
 judged = {name: evaluation.load_records(name) for name in ("lol_val", "sequences", "synthetic")}
-trainings = {name: network.card["training"] for name, network in enhancers.items()}
-trained_on = {
-    name: " + ".join(told[key] for key in ("data", "also") if told.get(key))
-    for name, told in trainings.items()
-}
+trained_on = {}
+for name, network in enhancers.items():
+    told = network.card["training"]
+    trained_on[name] = " + ".join(told[key] for key in ("data", "also") if told.get(key))
+
+# %%
 cross = evaluation.cross_table(judged, trained_on)
 Markdown(cross)
 
@@ -630,10 +740,8 @@ print("; ".join(f"{first_in(records)} is first on {name}" for name, records in j
 # may look at the brightness of the reference answers another question. What that is worth to the
 # same network is printed below them.
 
+
 # %%
-published = tomllib.loads((core.data_dir() / "published.toml").read_text(encoding="utf-8"))
-
-
 def quoted(part):
     """Print a table of published scores, the highest first, with where each was read."""
     lines = ["| method | PSNR (dB) | SSIM | read in |", "|---|---:|---:|---|"]
@@ -643,6 +751,8 @@ def quoted(part):
     return "\n".join([f"**{part['title']}**", "", *lines])
 
 
+# %%
+published = tomllib.loads((core.data_dir() / "published.toml").read_text(encoding="utf-8"))
 Markdown(quoted(published["blind"]))
 
 # %%
@@ -675,7 +785,8 @@ print(f"our methods on eval15: {has_own}")
 # - `overexposed`: pixels driven to white that were not white;
 # - `highlight_error`: the error in the brightest twentieth, in levels of 255.
 #
-# They are measured here and now on the pairs of `source`, and saved as a record.
+# They are measured here and now on the pairs of `source`. `evaluate` runs a method on each pair
+# and returns its *record*: the values of all photos, their means, and what was measured on.
 
 # %%
 effects = ("residual_noise", "chroma_error", "delta_e", "overexposed", "highlight_error", "psnr")
@@ -683,13 +794,15 @@ facts = {"data": f"{source}, {len(pairs)} val pairs", "scenes": val_pairs.scenes
 measured = [
     evaluation.evaluate(name, method, pairs, effects, **facts) for name, method in methods.items()
 ]
-folder = Path(output_dir) if output_dir else core.project_root() / "runs" / "08_compare"
+
+# %%
+folder = core.run_folder("08_compare", output_dir)
 evaluation.save_records("08_compare", measured, folder)
 effect_table = evaluation.table(measured)
 Markdown(effect_table)
 
 # %% [markdown]
-# Which method is best at which? And by how much, against the photo as it was?
+# Which method is best at which, and which is worst? And by how much, against the photo as it was?
 
 # %%
 by_name = {record["method"]: record for record in measured}
@@ -714,34 +827,43 @@ def input_wins(by_name, name, metric):
     return np.mean(sign * (there - here) > 0)
 
 
-lines = ["| input is better than | " + " | ".join(effects) + " |", "|---" + "|---:" * 6 + "|"]
-for name in list(methods)[1:]:
-    shares = [f"{input_wins(by_name, name, metric):.0%}" for metric in effects]
-    lines.append(f"| {name} | " + " | ".join(shares) + " |")
-input_table = "\n".join(lines)
+# %%
+others = list(methods)[1:]  # all but the input
+rows = [[name, *(f"{input_wins(by_name, name, m):.0%}" for m in effects)] for name in others]
+input_table = table(["input is better than", *effects], rows)
 Markdown(input_table)
 
 # %% [markdown]
 # And how dark must a photo be before a method helps at all? We take the same scenes with more
 # and more light, enhance them, and compare with the well-lit photo. Where the curve of *input*
-# lies above another, that method does harm.
+# lies above another, that method does harm. First the photos:
+
+
+# %%
+def relit(exposures, seed):
+    """Return exposure -> (dark, well-lit) photos of the validation scenes, float in [0, 1]."""
+    pictures = data.synthetic_pairs(2, (160, 240), seed, data.VAL_SCENES).normal
+    normals = [core.to_float(picture) for picture in pictures]
+    cameras = {e: data.Camera(exposure=float(e), photons=2000) for e in exposures}
+    return {e: [(data.darken(n, seed, c), n) for n in normals] for e, c in cameras.items()}
+
+
+# %% [markdown]
+# Then the scores. Scenes and seed are the same at each exposure, so that nothing but the light
+# differs from one point of a curve to the next.
 
 
 # %%
 def light_sweep(methods, exposures, seed):
     """Return method -> mean PSNR at each exposure, over the validation scenes."""
-    pictures = data.synthetic_pairs(2, (160, 240), seed, data.VAL_SCENES).normal
     scored = {name: [] for name in methods}
-    for exposure in exposures:
-        camera = data.Camera(exposure=float(exposure), photons=2000)
-        normals = [core.to_float(picture) for picture in pictures]
-        lows = [data.darken(normal, seed, camera) for normal in normals]
+    for photos in relit(exposures, seed).values():
         for name, method in methods.items():
-            values = [psnr(method(low), n) for low, n in zip(lows, normals, strict=True)]
-            scored[name].append(np.mean(values))
+            scored[name].append(np.mean([psnr(method(low), normal) for low, normal in photos]))
     return {name: np.array(values) for name, values in scored.items()}
 
 
+# %%
 exposures = np.array([0.03, 0.06, 0.12, 0.2, 0.3, 0.45, 0.6, 0.8])
 swept = {name: methods[name] for name in ("input", "auto_gamma", *enhancers)}
 by_light = light_sweep(swept, exposures, seed)
@@ -749,12 +871,10 @@ sweep = display.plot_curves(exposures, by_light, "share of the light", "PSNR (dB
 sweep
 
 # %%
-for name in swept:
+for name in list(swept)[1:]:
     harmful = exposures[by_light[name] < by_light["input"]]
-    if name != "input":
-        print(
-            f"{name:14}", f"harms from {harmful[0]:.0%} of the light" if len(harmful) else "helps"
-        )
+    told = f"harms from {harmful[0]:.0%} of the light" if len(harmful) else "helps"
+    print(f"{name:14}", told)
 
 # %% [markdown]
 # A method that was trained on very dark photos may brighten what was nearly fine. Ask first whether
@@ -767,6 +887,10 @@ for name in swept:
 # align, stitch or recognise. What share of the keypoints of the well-lit photo is found again in
 # the dark one, at the same place? Each picture gets the same mean and contrast first, as a program
 # would do for itself, so that darkness alone costs nothing.
+#
+# ORB is a quick, widely used way to find them. Around each corner it compares pairs of pixels,
+# which is brighter; the answers, a row of bits, are the *descriptor* that corners are told apart
+# by.
 
 
 # %%
@@ -778,6 +902,12 @@ def keypoints(image):
     return finder.keypoints, finder.descriptors
 
 
+# %% [markdown]
+# `cross_check` keeps a match only if each of the two is the best match of the other. Both photos of
+# a pair show the same view, so a right match lies at the same place, give or take a few pixels.
+
+
+# %%
 def found_again(enhanced, sought, radius=4):
     """Return the share of `keypoints` whose best match lies within some pixels of their place."""
     (there, first), (here, second) = keypoints(enhanced), sought
@@ -791,20 +921,28 @@ floats = [(core.to_float(low), core.to_float(normal)) for _, low, normal in pair
 owners = [val_pairs.scenes[name] for name, *_ in pairs]
 dark, sought = [low for low, _ in floats], [keypoints(normal) for _, normal in floats]
 unprocessed = list(map(found_again, dark, sought))
-lines = ["| method | found again | more than in the input |", "|---|---:|---:|"]
-lines += [f"| input | {np.mean(unprocessed):.2f} | |"]
-for name, method in list(methods.items())[1:]:
-    shares = list(map(found_again, map(method, dark), sought))
-    more = np.subtract(shares, unprocessed)
-    lines.append(f"| {name} | {np.mean(shares):.2f} | {evaluation.change_text(more, owners)} |")
-keypoint_table = "\n".join(lines)
+
+# %% [markdown]
+# The last column is the mean change against the input, photo by photo; its interval over
+# scenes is given where there are enough of them.
+
+# %%
+rows = [["input", f"{np.mean(unprocessed):.2f}", ""]]
+for name in others:
+    shares = list(map(found_again, map(methods[name], dark), sought))
+    more = evaluation.change_text(np.subtract(shares, unprocessed), owners)
+    rows.append([name, f"{np.mean(shares):.2f}", more])
+
+# %%
+keypoint_table = table(["method", "found again", "more than in the input"], rows)
 Markdown(keypoint_table)
 
 # %% [markdown]
 # ## How fast do the sliders answer?
 #
 # Measured in a browser, on a photo of 600×400: from the event that moves the slider until the
-# changed picture is painted.
+# changed picture is painted. *Slowest* is the slowest preview of all moves; the full picture is the
+# one that follows when the handle rests.
 
 
 # %%
@@ -814,42 +952,48 @@ def latency_table():
     if not path.is_file():
         return "Not measured yet: `python tests/web/measure_latency.py` does it."
     record = json.loads(path.read_text(encoding="utf-8"))
-    lines = ["| panel | control | preview (ms) | slowest | full picture (ms) |"]
-    lines += ["|---|---|---:|---:|---:|"]
-    for row in record["controls"]:
-        numbers = f"{row['preview']:.0f} | {row['preview_slowest']:.0f} | {row['full']:.0f}"
-        lines.append(f"| {row['panel']} | {row['control']} | {numbers} |")
-    return "\n".join([*lines, "", record["protocol"]])
+    times = ("preview", "preview_slowest", "full")
+    rows = [
+        [row["panel"], row["control"], *(f"{row[time]:.0f}" for time in times)]
+        for row in record["controls"]
+    ]
+    head = ["panel", "control", "preview (ms)", "slowest", "full picture (ms)"]
+    return "\n".join([table(head, rows), "", record["protocol"]])
 
 
+# %%
 Markdown(latency_table())
 
 # %% [markdown]
 # ## One page to keep
 #
-# All figures and tables of this run, in one file that needs nothing else.
+# All figures and tables of this run, in one file that needs nothing else. A heading and its part
+# follow each other: first what the photo shows, then what was counted on many.
 
 # %%
-parts = [
-    ("The photo, by all methods", overview(0)),
-    ("Its darkest window", overview(1)),
-    ("Leaderboard", leaderboard()),
-    ("SSIM with intervals", intervals),
-    ("Paired differences", paired),
-    ("Cost", cost),
-    ("Quality against time", chart),
-    ("Ranks", rank_table),
-    ("Metrics in dispute", disputes),
-    ("Trusted with other photos", trust_table),
-    ("Looked at, without names", looking_table),
-    ("Trained here, judged there", cross),
-    ("Noise, colour, highlights", effect_table),
-    ("Where the input is better", input_table),
-    ("Help by the share of the light", sweep),
-    ("Keypoints found again", keypoint_table),
-]
+parts = {
+    "The photo, by all methods": overview(0),
+    "Its darkest window": overview(1),
+    "Leaderboard": leaderboard(),
+    "SSIM with intervals": intervals,
+    "Paired differences": paired,
+    "Cost": cost,
+    "Quality against time": chart,
+    "Ranks": rank_table,
+    "Metrics in dispute": disputes,
+    "Trusted with other photos": trust_table,
+    "Looked at, without names": looking_table,
+    "Trained here, judged there": cross,
+    "Noise, colour, highlights": effect_table,
+    "Where the input is better": input_table,
+    "Help by the share of the light": sweep,
+    "Keypoints found again": keypoint_table,
+}
+
+# %%
 title = "Low-light enhancement: the methods compared"
-page = write_page(folder / "results.html", title, parts, f"Pairs of `{source}`; seed {seed}.")
+note = f"Pairs of `{source}`; seed {seed}."
+page = write_page(folder / "results.html", title, list(parts.items()), note)
 print(page.name, f"{page.stat().st_size / 1e6:.1f} MB")
 
 # %% [markdown]

@@ -105,11 +105,19 @@ start("10_raw", globals())
 # about the other two colours. Light is counted, so that twice the light is twice the number; no
 # curve, no white balance. Our synthetic camera undoes what a camera does to a photo and takes it
 # again. Its gain and its noise are those of a Canon EOS Kiss X4, measured in one of its files.
+# First, a well-lit photo of a scene that is kept for validation:
 
 # %%
 core.set_seed(seed, deterministic)  # determinism has to be asked for before anything is computed
 sample = data.synthetic_pairs(1, (256, 384), seed + 1, data.VAL_SCENES)
 normal = core.to_float(sample.normal[0])
+
+# %% [markdown]
+# The camera takes it at full light, a `ratio` of 1. The pattern of its filters repeats every 2×2
+# pixels (a *Bayer pattern*): one red, two green, one blue. A *plane* holds the counts behind one of
+# the four places.
+
+# %%
 camera = data.RawCamera()
 frame = camera.shoot(normal, ratio=1, seed=seed)
 print(f"planes {frame.planes.shape}, from {frame.planes.min():.3f} to {frame.planes.max():.3f}")
@@ -117,12 +125,13 @@ print(f"planes {frame.planes.shape}, from {frame.planes.min():.3f} to {frame.pla
 # %% [markdown]
 # A file stores counts on top of a **black level**, the value without light, so that noise may fall
 # below it; at the **white level** values are cut off. The planes are scaled so that black is 0 and
-# white is 1: hence the numbers a little below 0.
+# white is 1: hence the numbers a little below 0. Of a white surface only green comes near 1; red
+# and blue collect less, for which the white balance makes up later.
 #
-# Packed as the network will see them, the four colours of each cell of 2×2 pixels are four planes
-# of half the height and width: red, green, green, blue. Put back into the mosaic, and shown as they
-# are, they look dark and green: the eye expects a curve, half of the pixels are green, and filters
-# for green let most light pass.
+# Packed so, as the network will see them, the planes have half the height and width of the photo:
+# red, green, green, blue. Put back into the mosaic, and shown as they are, they look dark and
+# green: the eye expects a curve, half of the pixels are green, and filters for green let most light
+# pass.
 
 
 # %%
@@ -132,6 +141,12 @@ def tiles_of(planes):
     return planes.reshape(h, w, 2, 2).swapaxes(1, 2).reshape(2 * h, 2 * w)
 
 
+# %% [markdown]
+# The four planes are the last axis; as 2×2 it is the row and the column in a cell, and
+# swapping the middle axes puts each row of a cell beside the rows of the frame. To see which filter
+# a count came through, the mosaic is multiplied by the colours of the pattern, laid out like tiles.
+
+# %%
 window = np.s_[60:84, 150:186]
 colors = np.array([[[1, 0, 0], [0, 1, 0]], [[0, 1, 0], [0, 0, 1]]])
 colored = tiles_of(frame.planes)[..., None] * np.tile(colors, (*frame.planes.shape[:2], 1))
@@ -144,7 +159,7 @@ display.show_images({name: np.clip(image, 0, 1) for name, image in shown.items()
 # **matrix**, and apply the sRGB curve. LibRaw, which many programs develop with, does all of them.
 
 # %%
-developed = core.as_float(data.develop(frame))
+developed = core.as_float(data.develop(frame))  # LibRaw returns 16 bits
 print(f"white balance {[round(gain, 2) for gain in frame.gains]}; ", end="")
 print(f"developed, {psnr(developed, normal):.1f} dB from the photo: guessed colours, and noise")
 
@@ -155,16 +170,30 @@ print(f"developed, {psnr(developed, normal):.1f} dB from the photo: guessed colo
 # one electron (**shot noise**). Reading it adds or takes a few electrons (**read noise**), each row
 # of the sensor its own (**row noise**, which shows as stripes), and the result is rounded to whole
 # levels (**quantization**). An exposure ratio of 100 means a hundredth of the light.
+#
+# Independent noises add up by their *variances*, the squares of their standard deviations. That of
+# shot noise is the expected number itself. The others do not depend on the light; rounding to steps
+# of $s$ has a variance of $s^2 / 12$, that of a number anywhere within a step.
 
 # %%
 RATIOS = (20, 60, 150, 300)
-gray = 0.18 * camera.electrons / max(camera.gains)
 step = camera.electrons / (camera.white - camera.black)  # electrons of one level
-others = camera.read_noise**2 + camera.row_noise**2 + step**2 / 12  # rounding: step / sqrt(12)
+others = camera.read_noise**2 + camera.row_noise**2 + step**2 / 12
+
+# %% [markdown]
+# Middle gray, the tone of a gray card, sends back 18 % of the light. Behind the filter with the
+# largest gain the fewest photons arrive, here behind red: of white, one over that gain.
+
+# %%
+gray = 0.18 * camera.electrons / max(camera.gains)
 for ratio in RATIOS:
     expected = gray / ratio
     noise = np.sqrt(expected + others)
     print(f"1/{ratio:3}: middle gray is {expected:5.1f} red electrons, noise {noise:.1f}")
+
+# %% [markdown]
+# The same scene at each ratio, developed as before and multiplied by the ratio on the way. Look for
+# grain, for stripes along the rows, and for the colour of what was black.
 
 # %%
 dark = {ratio: camera.shoot(normal, ratio, seed) for ratio in RATIOS}
@@ -187,10 +216,15 @@ def through_file(frame, ratio):
     return core.linear_to_srgb(np.clip(light, 0, 1)).astype(np.float32)
 
 
+# %%
 def through_raw(frame, ratio):
     """Brighten the counts, and develop."""
     return core.as_float(data.develop(frame, ratio))
 
+
+# %% [markdown]
+# A file of 8 bits has 256 levels. The table counts how many of them the dark photo uses, and
+# compares both ways with the well-lit photo.
 
 # %%
 lines = ["| exposure | levels in the file | file (dB) | raw (dB) |", "|---|---:|---:|---:|"]
@@ -206,21 +240,25 @@ Markdown("\n".join(lines))
 # and a network will; of raw the counts themselves are averaged, before any cut. Averaging takes
 # noise away; it cannot bring back what rounding and the cut at black have taken.
 
+
 # %%
-lines = ["| exposure | file, averaged (dB) | raw, averaged (dB) |", "|---|---:|---:|"]
-
-
 def averaged(image, side=24):
     """Average the light of blocks, as if pixels were larger."""
     light = core.block_mean(core.srgb_to_linear(image), side)
     return core.linear_to_srgb(np.clip(light, 0, 1)).astype(np.float32)
 
 
+# %% [markdown]
+# Of raw, blocks need no demosaicing: each holds more than a hundred counts of every colour.
+# `amplified` multiplies by ratio and white balance, to which a mean is indifferent; matrix and
+# curve follow after it. A plane has half the sides of the photo, so its blocks have, too.
+
+
+# %%
 def raw_averaged(frame, ratio, side=24):
     """Average the counts, the negative ones too, before anything is cut off."""
-    red, green, other, blue = np.moveaxis(
-        core.block_mean(data.amplified(frame, ratio), side // 2), -1, 0
-    )
+    means = core.block_mean(data.amplified(frame, ratio), side // 2)
+    red, green, other, blue = np.moveaxis(means, -1, 0)
     light = np.stack([red, (green + other) / 2, blue], -1) @ frame.matrix.T
     return core.linear_to_srgb(np.clip(light, 0, 1)).astype(np.float32)
 
@@ -228,6 +266,7 @@ def raw_averaged(frame, ratio, side=24):
 # %%
 smooth = averaged(normal)
 pairs = {r: (averaged(through_file(f, r)), raw_averaged(f, r)) for r, f in dark.items()}
+lines = ["| exposure | file, averaged (dB) | raw, averaged (dB) |", "|---|---:|---:|"]
 for ratio, images in pairs.items():
     scores = " | ".join(f"{psnr(image, smooth):.2f}" for image in images)
     lines.append(f"| 1/{ratio} | {scores} |")
@@ -258,6 +297,11 @@ def both_ways(ratio, normal, camera, seed):
     return np.vstack([np.kron(means, np.ones((24, 24, 1))), full])
 
 
+# %% [markdown]
+# `np.kron` enlarges each mean to the block that it came from. The slider takes four numbers:
+# the lowest ratio, the highest, the step and the start.
+
+# %%
 at_ratio = partial(both_ways, normal=normal, camera=camera, seed=seed)
 slider = {"ratio": (20, 300, 40, 100)}
 display.image_slider(at_ratio, **slider)
@@ -272,6 +316,11 @@ display.static(at_ratio, **slider)
 # Seen the other way round, every count is *spread*: all of it to its own pixel, a half or a
 # quarter to its neighbours. That is a transposed convolution with a stride of 2, from four planes
 # to three colours. Its kernel is 4×4, so that the four planes may sit at four places.
+#
+# Red is measured in one pixel of four, with gaps in both directions, and so is blue: a count
+# spreads as a tent of 3×3. Green is measured in every other pixel, and each that lacks it has four
+# neighbours that have it, so its counts spread as a cross. The place of a plane in the cell is
+# where its spread begins in the kernel.
 
 
 # %%
@@ -286,12 +335,17 @@ def demosaicing_kernel():
     return kernel
 
 
+# %%
 def demosaicing():
     """Return the layer from planes (N, h, w, 4) to colours (N, 2h, 2w, 3); it is not trained."""
     options = {"strides": 2, "padding": "same", "use_bias": False, "trainable": False}
     kernel = keras.initializers.Constant(demosaicing_kernel().tolist())
     return layers.Conv2DTranspose(3, 4, kernel_initializer=kernel, name="demosaic", **options)
 
+
+# %% [markdown]
+# LibRaw looks for edges before it guesses, which ours does not. So the two need not agree; compare
+# how near each comes to the photo.
 
 # %%
 planes = data.amplified(frame, 1)[None]
@@ -315,7 +369,7 @@ print(f"ours {psnr(simple, normal):.1f} dB, LibRaw {psnr(developed, normal):.1f}
 # noise more alike in darks and lights; negative counts are mirrored (`EncodeLight`). And its photo
 # is in the **colours of the camera**, balanced but not yet sRGB: the matrix is written in the file,
 # so there is nothing to learn, and a network that has not learnt it serves any camera. Theirs
-# learnt one. In the diagram, full size is that of the planes; the photo is twice as high and wide.
+# learnt one.
 
 
 # %%
@@ -327,6 +381,13 @@ def two_convolutions(x, filters):
     return x
 
 
+# %% [markdown]
+# In the code, `skips` keeps the maps of each level on the way down, to be joined on the way up in
+# the opposite order. Change and gate begin with kernels of zeros: a change of 0, and a gate of
+# sigmoid(0), which is a half.
+
+
+# %%
 def raw_unet(widths):
     """Build the network: amplified planes (N, h, w, 4) to camera colours (N, 2h, 2w, 3)."""
     raw = keras.Input((None, None, 4), name="raw")
@@ -346,15 +407,30 @@ def raw_unet(widths):
     return keras.Model(raw, gate * simple + change, name="raw_unet")
 
 
+# %% [markdown]
+# Packing halves the sides of the photo once, and each level but the first halves them again. So
+# height and width must be multiples of two to the power of the number of levels.
+
 # %%
 core.set_seed(seed)
 network = raw_unet(widths)
 divisor = 2 ** len(widths)  # of the sides of a photo; of the planes it is half of that
 training.describe(network, divisor)
+
+# %% [markdown]
+# Before any training, the network must return half of the simple development, as the gate is half
+# open. That checks the way around the U-Net; what the U-Net itself says is still multiplied by 0.
+
+# %%
 untrained = np.asarray(network(planes))[0]
 encoded = np.asarray(EncodeLight()(light))
 half = np.abs(untrained - encoded / 2).max()
 print(f"untrained: {half:.1e} from half of the simple development")
+
+# %% [markdown]
+# In the diagram, full size is that of the planes; the photo is twice as high and wide.
+
+# %%
 display.network_diagram(network)
 
 # %% [markdown]
@@ -376,6 +452,13 @@ def recolored(photo, rng):
     return np.clip(gray + rng.uniform(0, 1.5) * (photo - gray), 0, 1)[..., rng.permutation(3)]
 
 
+# %% [markdown]
+# The logarithm of the ratio is drawn evenly, so that from 2 to 20 is as frequent as from 20 to 200.
+# What the network shall return is in the colours of the drawn camera; it is the dimmed photo, not
+# the bright one, since a scene that was dark by itself shall stay so.
+
+
+# %%
 def shoot_again(photo, rng):
     """Return amplified planes of a photo taken with too little light, and its camera colours."""
     photo, camera = recolored(photo, rng), data.random_raw_camera(rng)
@@ -386,6 +469,12 @@ def shoot_again(photo, rng):
     return data.amplified(shot, ratio), data.srgb_to_camera(photo, shot)
 
 
+# %% [markdown]
+# `PhotoStream` cuts random crops of photos; we take each with a camera. All chance comes from
+# seed, epoch and index, so that a training can be interrupted and resumed with the same batches.
+
+
+# %%
 class RawStream(data.PhotoStream):
     """Batches (planes, photo) of crops that cameras take again."""
 
@@ -408,6 +497,7 @@ def is_sid(source):
     return (Path(source) / "short").is_dir()
 
 
+# %%
 def streams_of(source, stages, steps, seed):
     """Return a stream for each stage."""
     if is_sid(source):
@@ -417,9 +507,18 @@ def streams_of(source, stages, steps, seed):
     return [RawStream(photos, crop, batch, seed, steps) for _, crop, batch in stages]
 
 
+# %% [markdown]
+# One batch, to see shapes and range: planes of half the sides of the crop, with four channels, and
+# photos with three. Amplified counts may exceed 1 and fall below 0; nothing is cut.
+
+# %%
 streams = streams_of(source, stages, steps, seed)
 inputs, targets = streams[0][0]
 print(inputs.shape, targets.shape, f"counts from {inputs.min():.2f} to {inputs.max():.2f}")
+
+# %% [markdown]
+# Above is what the gate weighs, the amplified counts demosaiced and encoded, here cut to [0, 1];
+# below what the network shall make of them. Both are in camera colours.
 
 # %%
 simple = np.asarray(EncodeLight()(demosaicing()(inputs)))
@@ -432,7 +531,20 @@ for row, photos in rows.items():
 #
 # The paper's loss is the mean absolute difference. The Charbonnier loss is nearly that; a little
 # structural similarity keeps texture. Validation is on scenes that training does not know,
-# recoloured too, with the camera of above, whose exact numbers training never drew.
+# recoloured too, with the camera of above, whose exact numbers training never drew. First a small
+# helper for photos of odd sides:
+
+
+# %%
+def even(photo):
+    """Leave out an odd last row or column, of which a mosaic has no whole cell."""
+    return photo[: len(photo) // 2 * 2, : photo.shape[1] // 2 * 2]
+
+
+# %% [markdown]
+# The four ratios take turns. Recolouring and noise are drawn from the seed and the number of the
+# photo, so every measurement is on the very same frames, and differences come from the network
+# alone.
 
 
 # %%
@@ -451,9 +563,9 @@ def val_examples(source, seed):
     return examples
 
 
-def even(photo):
-    """Leave out an odd last row or column, of which a mosaic has no whole cell."""
-    return photo[: len(photo) // 2 * 2, : photo.shape[1] // 2 * 2]
+# %% [markdown]
+# A frame whose sides the divisor does not divide is padded, and the result cut to twice the sides
+# of the planes.
 
 
 # %%
@@ -464,11 +576,18 @@ def restore(planes, model, divisor):
     return result[: 2 * planes.shape[0], : 2 * planes.shape[1]]
 
 
+# %%
 def restoration_loss(y_true, y_pred, ssim_weight):
     """Return the Charbonnier loss plus the weighted structural similarity."""
     return charbonnier_loss(y_true, y_pred) + ssim_weight * ssim_loss(y_true, y_pred)
 
 
+# %% [markdown]
+# A stage has crops of one size, and each goes on where the last one stopped. What is kept in the
+# end are the weights with the best PSNR on the validation frames, not the last ones.
+
+
+# %%
 def train(network, run, streams, validate, path):
     """Train in stages, one stream each; return the history."""
     history, reached = {}, 0
@@ -478,17 +597,20 @@ def train(network, run, streams, validate, path):
     return history
 
 
+# %% [markdown]
+# The training in one object: its folder, and its schedule. The rate rises over the first `warmup`
+# steps and falls from there; `ema` averages the weights over the last steps, which evens out
+# what single batches do to them.
+
 # %%
-run = training.Run(
-    core.run_folder("10_raw", output_dir),
-    stages,
-    steps,
-    learning_rate,
-    warmup,
-    ema,
-    validate_every,
-    seed,
-)
+folder = core.run_folder("10_raw", output_dir)
+run = training.Run(folder, stages, steps, learning_rate, warmup, ema, validate_every, seed)
+
+# %% [markdown]
+# `clipped` puts a cut to [0, 1] behind the network, for measuring and for use. It is trained
+# without, because beyond a cut there is no slope that would lead back.
+
+# %%
 seen = partial(restore, model=training.clipped(network), divisor=divisor // 2)
 validate = training.ValidationPsnr(seen, val_examples(source, seed), validate_every)
 loss = partial(restoration_loss, ssim_weight=ssim_weight)
@@ -501,12 +623,18 @@ history = train(network, run, streams, validate, checkpoint)
 print(f"{run.total_steps} steps in {time.time() - started:.0f} s; ", end="")
 print(f"best PSNR {max(history['val_psnr']):.2f} dB, in camera colours, the ratio being told")
 
+# %% [markdown]
+# The loss is that of training crops, the PSNR that of whole validation frames. They need not rise
+# and fall together: each crop has a camera and a ratio of its own.
+
 # %%
 display.loss_curves(history)
 
 # %% [markdown]
 # `RawEnhancer` does the rest: it reads the file, amplifies, cuts large frames into tiles, applies
-# the matrix and turns the photo upright.
+# the matrix and turns the photo upright. It learns how from the card: `multiple` is what the sides
+# of a tile must be divisible by, `halo` how many pixels a tile sees beyond its own part, against
+# seams.
 
 
 # %%
@@ -517,9 +645,16 @@ def about(widths):
     return {**card, "multiple": divisor, "halo": 8 * divisor}
 
 
+# %%
 training.load_checkpoint(training.best_path(checkpoint), network)
 final = raw_unet(widths)
 final.set_weights(network.get_weights())
+
+# %% [markdown]
+# The card also says what the network was trained on, and how, with the licence of the photos: from
+# it a table in `08_compare` tells who has seen what.
+
+# %%
 facts = {"data": source, "widths": widths, "ratios": "2 to 600, log-uniform"}
 facts |= {"loss": f"Charbonnier + {ssim_weight} (1 - SSIM)"}
 licence = "See-in-the-Dark" if is_sid(source) else data.load(source, "train", seed).licence
@@ -552,6 +687,7 @@ def with_network(frame, ratio, kept):
     return core.as_float(kept.enhance(frame, ratio=ratio))
 
 
+# %%
 def with_libraw(frame, ratio):
     """Develop with LibRaw, the ratio being told."""
     return core.as_float(data.develop(frame, ratio))
@@ -562,6 +698,11 @@ def with_enhancer(frame, ratio, enhance):
     return enhance(core.as_float(data.develop(frame)))
 
 
+# %% [markdown]
+# `partial` fills in all that differs between methods, so that each is a function of frame and
+# ratio. Those that guess are given a ratio, too, and leave it unread.
+
+# %%
 methods = {
     "raw_unet": partial(with_network, kept=kept),
     "raw_unet, blind": lambda frame, ratio: with_network(frame, None, kept),
@@ -570,6 +711,10 @@ methods = {
 }
 for name in ("zero_dce_pp", "mirnet"):
     methods[f"LibRaw + {name}"] = partial(with_enhancer, enhance=load_enhancer(name).enhance)
+
+
+# %% [markdown]
+# Every method gets the very same frames: the noise depends on seed and scene only.
 
 
 # %%
@@ -590,6 +735,7 @@ def records_at(ratio, methods, pairs, source, seed):
     ]
 
 
+# %%
 def by_ratio(records, methods, metric):
     """Print one metric: a row for each method, a column for each exposure."""
     lines = ["| method | " + " | ".join(f"1/{ratio}" for ratio in RATIOS) + " |"]
@@ -607,6 +753,8 @@ pairs = data.load(judged, "val", seed)
 measured = [r for ratio in RATIOS for r in records_at(ratio, methods, pairs, judged, seed)]
 evaluation.save_records("10_raw", measured, run.folder)
 records = {record["method"]: record for record in measured}
+
+# %%
 by_ratio(records, methods, "psnr")
 
 # %%
@@ -638,6 +786,10 @@ by_ratio(shipped, methods, "ssim")
 # %%
 by_ratio(shipped, methods, "delta_e")
 
+# %% [markdown]
+# Tables of four columns are hard to sum up by eye. For each metric: at how many ratios is the
+# network ahead of everything that is not itself?
+
 
 # %%
 def wins(records, methods, metric, of="raw_unet"):
@@ -652,6 +804,7 @@ def wins(records, methods, metric, of="raw_unet"):
     ]
 
 
+# %%
 for name in ("raw_unet", "raw_unet, blind"):
     for metric in METRICS:
         ahead = wins(shipped, methods, metric, name)
@@ -685,6 +838,12 @@ def hue_chart(side=48):
     return np.kron(patches, np.ones((side, side, 1))).astype(np.float32)
 
 
+# %% [markdown]
+# The chart is cut into its 3×12 patches by a reshape: rows of patches, pixels, columns of patches,
+# pixels. A quarter of a patch is left out at each side, where demosaicing mixes it with the next.
+
+
+# %%
 def color_error(image, chart, side=48):
     """Return the mean ΔE of the patches, whose edges are left out."""
     inner = np.s_[:, side // 4 : -side // 4, :, side // 4 : -side // 4]
@@ -728,6 +887,10 @@ display.show_images({name: core.as_float(photo) for name, photo in pictures.item
 # is left is coarse, and noise of large grain stays. A network that blurs everything may have more
 # structure there by its score; look at both. **Lights.** What the sensor has clipped
 # stays clipped, and white balance turns it pink if one colour clips before the others.
+
+# %% [markdown]
+# The first two, made: one count in a thousand is raised by a twentieth of white, as a pixel that
+# leaks current would be; and a frame with a thousandth of the light, beyond all of training.
 
 # %%
 hot = dark[RATIOS[1]].planes.copy()

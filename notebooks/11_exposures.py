@@ -103,6 +103,10 @@ start("11_exposures", globals())
 # A *stop* is a factor of two in light, and the unit of exposure values (EV). We take a scene of
 # which one half lies in the sun and one in the shade, five stops apart, so that no exposure suits
 # both. Because we made it, we know what it would look like in even light.
+#
+# Exposure acts on light, so the photo is turned to light first (`srgb_to_linear`). `shade` goes
+# from 0 to 1 across the middle; the light is doubled where it is 0, and divided by 16 where it is
+# 1: five stops.
 
 # %%
 core.set_seed(seed, deterministic)  # determinism has to be asked for before anything is computed
@@ -110,6 +114,11 @@ STOPS = (-3, -2, -1, 0, 1, 2, 3)
 truth = core.to_float(data.sample_scenes()["coffee"])[:400, :600]
 shade = 0.5 + 0.5 * np.tanh(np.linspace(-6, 6, truth.shape[1]))  # 0 on the left, 1 on the right
 light = core.srgb_to_linear(truth) * 2.0 ** (1 - 5 * shade)[:, None]
+
+# %% [markdown]
+# A camera collects light, with noise, and cuts off what is above white; the file holds it with the
+# curve of sRGB in 256 levels. One stop more doubles the light that is collected, and leaves the
+# noise of reading as it is: so the signal gains on the noise until it is cut off.
 
 
 # %%
@@ -120,6 +129,7 @@ def shoot(light, stop, seed, photons=8000.0, read_noise=0.002):
     return core.to_float(core.to_uint8(values))
 
 
+# %%
 shots = {stop: shoot(light, stop, seed) for stop in STOPS}
 display.show_images({f"{stop:+d} EV": photo for stop, photo in shots.items()}, columns=4)
 
@@ -131,18 +141,28 @@ display.show_images({f"{stop:+d} EV": photo for stop, photo in shots.items()}, c
 
 
 # %%
+def ends(photo):
+    """Return where a photo has a colour that is cut off, and where none above the dark."""
+    return photo.max(-1) >= 254 / 255, photo.max(-1) < 4 / 255
+
+
 def lost(photo):
     """Return the shares of pixels with a colour that is cut off, and with none above the dark."""
-    top, bottom = photo.max(-1) >= 254 / 255, photo.max(-1) < 4 / 255
+    top, bottom = ends(photo)
     return {"too light": float(top.mean()), "too dark": float(bottom.mean())}
 
 
+# %%
 rows = {f"{stop:+d} EV": lost(photo) for stop, photo in shots.items()}
 display.stacked_bars(rows, "share of the pixels that are lost")
 
+# %% [markdown]
+# Which exposure loses least? And how much is lost in *every* one, so that no choice among them can
+# bring it back?
+
 # %%
 best = min(shots, key=lambda stop: sum(lost(shots[stop]).values()))
-anywhere = np.all([(p.max(-1) >= 254 / 255) | (p.max(-1) < 4 / 255) for p in shots.values()], 0)
+anywhere = np.all([np.any(ends(photo), 0) for photo in shots.values()], 0)
 least = sum(lost(shots[best]).values())
 print(f"the best single exposure, {best:+d} EV, loses {least:.1%}; ", end="")
 print(f"what all of them lose: {anywhere.mean():.1%}")
@@ -158,6 +178,10 @@ print(f"what all of them lose: {anywhere.mean():.1%}")
 #
 # $$w = |\nabla^2 L| \cdot \mathrm{std}(R, G, B) \cdot
 #   \prod_c \exp\left(-\frac{(c - 0.5)^2}{2 \cdot 0.2^2}\right)$$
+#
+# $\nabla^2$, the Laplacian, compares a pixel with its neighbours. A product is near
+# 0 as soon as one factor is: a pixel must answer all three questions well. The small number that
+# the code adds keeps the sum from being 0 where all exposures answer badly.
 
 
 # %%
@@ -171,6 +195,11 @@ def fusion_weights(photos):
     return weights / weights.sum(0)
 
 
+# %% [markdown]
+# The maps share one scale. Where does the weight of the dark exposures lie, and where that of the
+# light ones: in the sun, or in the shade?
+
+# %%
 photos = list(shots.values())
 shares = fusion_weights(photos)
 maps = {f"weight of {s:+d} EV": share for s, share in zip(STOPS, shares, strict=True)}
@@ -206,12 +235,23 @@ def larger(x, like):
     return pyramid_expand(x, channel_axis=-1)[: like.shape[0], : like.shape[1]]
 
 
+# %% [markdown]
+# An odd side is rounded up when it is halved, so that doubling may give one row or column too many;
+# it is cut off. The blur before halving keeps fine patterns from turning into false coarse ones.
+
+
+# %%
 def gaussian_pyramid(x, levels):
     """Return an image (H, W, C) and its halves."""
     pyramid = [x]
     for _ in range(levels - 1):
         pyramid.append(smaller(pyramid[-1]))
     return pyramid
+
+
+# %% [markdown]
+# Each level of this *Gaussian* pyramid is a smaller, smoother copy. What one has beyond the next,
+# doubled again, is the detail of that size.
 
 
 # %%
@@ -222,6 +262,7 @@ def laplacian_pyramid(x, levels):
     return [*details, pyramid[-1]]
 
 
+# %%
 def collapse(pyramid):
     """Put an image together again."""
     image = pyramid[-1]
@@ -236,17 +277,19 @@ print(f"taken apart and put together: {np.abs(collapse(levels) - truth).max():.1
 shown = {f"{level.shape[1]} pixels wide": np.clip(0.5 + level, 0, 1) for level in levels[:3]}
 display.show_images(shown)
 
+# %% [markdown]
+# To fuse is to mix the Laplacian pyramids of the photos level by level, each with the Gaussian
+# pyramid of its weights. These are as smooth as their level, and still add up to 1.
+
 
 # %%
 def fuse(photos, levels=6):
     """Fuse photos (H, W, 3) of several exposures, after Mertens et al."""
-    shares = fusion_weights(photos)
-    mixed = None
-    for photo, share in zip(photos, shares, strict=True):
+    mixed = [0.0] * levels
+    for photo, share in zip(photos, fusion_weights(photos), strict=True):
         details = laplacian_pyramid(photo.astype(np.float64), levels)
         smooth = gaussian_pyramid(share[..., None], levels)
-        parts = [d * w for d, w in zip(details, smooth, strict=True)]
-        mixed = parts if mixed is None else [a + b for a, b in zip(mixed, parts, strict=True)]
+        mixed = [m + d * w for m, d, w in zip(mixed, details, smooth, strict=True)]
     return np.clip(collapse(mixed), 0, 1).astype(np.float32)
 
 
@@ -259,15 +302,23 @@ display.show_images({"weighted mean": naive, f"{best:+d} EV": shots[best], "fuse
 # brightness as a whole does not count. The last row is what a network makes of the best single
 # exposure: `lumen`, the subject of `12_lumen`.
 
+
+# %%
+def psnr_at_mean(image, truth):
+    """Return the PSNR (dB) of an image that is given the mean brightness of the truth first."""
+    gain = core.exposure_gain(image, float(truth.mean()))
+    return psnr(core.expose(image, gain).astype(np.float32), truth)
+
+
 # %%
 candidates = {f"{best:+d} EV": shots[best], "weighted mean": naive, "fused": fused}
-candidates["lumen on " + f"{best:+d} EV"] = enhancers.load_enhancer("lumen").enhance(
-    shots[best], float(truth.mean())
-)
+lumen = enhancers.load_enhancer("lumen")
+candidates[f"lumen on {best:+d} EV"] = lumen.enhance(shots[best], float(truth.mean()))
+
+# %%
 lines = ["| picture | lost pixels | PSNR at the mean of the scene (dB) |", "|---|---:|---:|"]
 for name, image in candidates.items():
-    scaled = core.expose(image, core.exposure_gain(image, float(truth.mean())))
-    score = psnr(scaled.astype(np.float32), truth)
+    score = psnr_at_mean(image, truth)
     lines.append(f"| {name} | {sum(lost(image).values()):.1%} | {score:.2f} |")
 Markdown("\n".join(lines))
 
@@ -284,6 +335,10 @@ def fuse_two(darker, lighter, light, seed):
     return fuse([shoot(light, stop, seed) for stop in (darker, lighter)])
 
 
+# %% [markdown]
+# Each slider takes four numbers: the lowest stop, the highest, the step and the start.
+
+# %%
 fuse_scene = partial(fuse_two, light=light, seed=seed)
 sliders = {"darker": (-4, 0, 1, -2), "lighter": (0, 4, 1, 2)}
 display.image_slider(fuse_scene, **sliders)
@@ -291,12 +346,14 @@ display.image_slider(fuse_scene, **sliders)
 # %%
 display.static(fuse_scene, **sliders)
 
+# %% [markdown]
+# The same in numbers, with the two shots at equal distances from 0. At no distance both are the
+# same photo, and the fusion is that photo.
+
 # %%
 by_distance = {}
 for stop in range(5):
-    image = fuse_scene(darker=-stop, lighter=stop)
-    scaled = core.expose(image, core.exposure_gain(image, float(truth.mean())))
-    by_distance[stop] = psnr(scaled.astype(np.float32), truth)
+    by_distance[stop] = psnr_at_mean(fuse_scene(darker=-stop, lighter=stop), truth)
     print(f"{2 * stop} stops apart: {by_distance[stop]:.2f} dB at the mean of the scene")
 
 # %% [markdown]
@@ -314,6 +371,11 @@ def with_lamp(light, place, radius=10.0):
     return light + 3.0 * np.exp(-((distance / radius) ** 2))[..., None]
 
 
+# %% [markdown]
+# At its centre the lamp adds three times the light that is white at 0 EV. In the second picture it
+# has moved on by a tenth of the width from each shot to the next.
+
+# %%
 moving = [shoot(with_lamp(light, 0.35 + 0.1 * i), stop, seed) for i, stop in enumerate(STOPS)]
 still = [shoot(with_lamp(light, 0.65), stop, seed) for stop in STOPS]
 display.show_images({"the lamp stands still": fuse(still), "it moves": fuse(moving)})
@@ -329,6 +391,9 @@ display.show_images({"the lamp stands still": fuse(still), "it moves": fuse(movi
 # on dark photos alone, or on photos of all exposures, as its authors did. What is the difference?
 # Both networks below are the Zero-DCE++ of `03_zero_dce`, taken from that notebook, with the same
 # losses, steps and seed. Only the photos differ.
+#
+# A *sequence* is one scene at several exposures. The synthetic ones are made as above, with the
+# noise of each photo from a seed of its own.
 
 
 # %%
@@ -343,6 +408,12 @@ def synthetic_sequences(count, names, seed):
     return found
 
 
+# %% [markdown]
+# Of real scenes nobody knows what the well-lit photo would be; we take the exposure nearest to a
+# mean that well-lit photos usually have. Scenes with fewer than three exposures are left out.
+
+
+# %%
 def real_sequences(source, split):
     """Return the same of a source; the well-lit photo is the one whose mean is nearest to 0.45."""
     found, photos = {}, data.load(source, split, paired=False)
@@ -360,6 +431,12 @@ if source == "synthetic":
     val_scenes = synthetic_sequences(4, data.VAL_SCENES, seed + 1)
 else:
     train_scenes, val_scenes = (real_sequences(source, split) for split in ("train", "val"))
+
+# %% [markdown]
+# A photo counts as dark if its mean is below that of the well-lit photo of its scene. One network
+# gets these, the other all.
+
+# %%
 everything = [photo for photos, _ in train_scenes.values() for photo in photos]
 dark = [p for photos, normal in train_scenes.values() for p in photos if p.mean() < normal.mean()]
 print(f"{len(train_scenes)} scenes, {len(everything)} photos, ", end="")
@@ -367,15 +444,16 @@ print(f"{len(dark)} of them darker than the well-lit photo of their scene")
 
 # %%
 zero_dce = definitions("03_zero_dce")
-run = training.Run(
-    core.run_folder("11_exposures", output_dir),
-    [[epochs, crop, batch_size]],
-    steps,
-    learning_rate,
-    seed=seed,
-)
+folder = core.run_folder("11_exposures", output_dir)
+run = training.Run(folder, [[epochs, crop, batch_size]], steps, learning_rate, seed=seed)
+
+# %% [markdown]
+# Zero-DCE++ draws its maps from the photo reduced by `scale`. For training, photos are reduced by
+# `downsampling` beforehand, and the network divides by the rest of the scale: it sees nearly the
+# same, and a step costs less. The enhancer gets the whole scale back, for photos of any size.
 
 
+# %%
 def trained_on(photos, run, scale, downsampling, weights, target):
     """Train Zero-DCE++ on photos; return it as an enhancer for photos of any size."""
     core.set_seed(run.seed)
@@ -385,6 +463,10 @@ def trained_on(photos, run, scale, downsampling, weights, target):
     zero_dce.train(network, reduced, run, weights, target, "official", verbose=0)
     return zero_dce.viewer(zero_dce.at_full_size(zero_dce.dce_net_pp, network, scale), scale)
 
+
+# %% [markdown]
+# Each training has a folder of its own, so that neither resumes from the checkpoint of the other.
+# `shipped` is the Zero-DCE++ that comes with the project; its card says what it was trained on.
 
 # %%
 networks = {}
@@ -397,13 +479,15 @@ networks["shipped"] = enhancers.load_enhancer("zero_dce_pp")
 # ## Three photos, three networks
 #
 # A scene that was not trained on: a photo near its dark end, the middle one, and one near its
-# light end.
+# light end. Above each stands its mean: look at what becomes of the light one.
 
 # %%
 name, (series, normal) = next(iter(val_scenes.items()))
 order = sorted(series, key=lambda photo: photo.mean())
 outer = len(order) // 6  # of seven the second and the last but one; of three the outer two
 picked = [core.to_float(order[i]) for i in (outer, len(order) // 2, -1 - outer)]
+
+# %%
 rows = {"photo": picked} | {n: [e.enhance(p) for p in picked] for n, e in networks.items()}
 for label, images in rows.items():
     display.show_images(images, titles=[f"{label}, mean {i.mean():.2f}" for i in images], columns=3)
@@ -424,6 +508,13 @@ def stops_of(photo, normal):
     return float(np.log2(means[0] / means[1]))
 
 
+# %% [markdown]
+# For real scenes one of the photos is the reference itself; compared with itself its PSNR is
+# infinite, and it is left out. For the others 60 dB are the most that is counted, so that a photo
+# that is all but equal does not decide the mean of its row.
+
+
+# %%
 def measure(enhance):
     """Return stops, mean before, mean after, PSNR before and after, for each photo."""
     rows = []
@@ -431,21 +522,32 @@ def measure(enhance):
         for photo in photos:
             before, reference = core.to_float(photo), core.to_float(normal)
             if photo is normal:
-                continue  # its PSNR is infinite
+                continue
             after = enhance(before)
             scores = [min(psnr(x, reference), 60.0) for x in (before, after)]
             rows.append([stops_of(photo, normal), before.mean(), after.mean(), *scores])
     return np.array(rows)
 
 
+# %%
 measured = {name: measure(network.enhance) for name, network in networks.items()}
 
+# %% [markdown]
+# Photos are put into five bins by their stops, from the first number up to the second. *Right* is
+# what lies within a quarter of a stop.
+
 # %%
-BINS = {"2 stops or more too dark": (-9, -1.5), "up to 2 too dark": (-1.5, -0.25)}
-BINS |= {"right": (-0.25, 0.25), "up to 2 too light": (0.25, 1.5), "2 or more too light": (1.5, 9)}
+BINS = {
+    "2 stops or more too dark": (-9, -1.5),
+    "up to 2 too dark": (-1.5, -0.25),
+    "right": (-0.25, 0.25),
+    "up to 2 too light": (0.25, 1.5),
+    "2 or more too light": (1.5, 9),
+}
 COLUMNS = ("mean_before", "mean_after", "psnr_before", "psnr_after")
 
 
+# %%
 def summary(rows):
     """Return for each bin the number of photos and the means of the columns."""
     found = {}
@@ -457,6 +559,12 @@ def summary(rows):
     return found
 
 
+# %% [markdown]
+# In the table, each cell holds the mean brightness and the PSNR: first of the photos as they were,
+# then of what each network makes of them. Bins without photos are left out.
+
+
+# %%
 def print_summary(records):
     """Print the mean brightness and the PSNR of each network, by how much light a photo got."""
     lines = [f"| light | photos | as it was | {' | '.join(records)} |"]
@@ -478,6 +586,10 @@ told |= {"steps": run.total_steps, "seed": seed, "versions": core.versions()}
 core.write_json(run.folder / "11_exposures.json", told | {"networks": records})
 Markdown(print_summary(records))
 
+# %% [markdown]
+# What did the light photos among the second training change, row by row? *Brighter* and *darker*
+# are said of what the networks make of the same photos.
+
 
 # %%
 def verdict(records):
@@ -493,6 +605,7 @@ def verdict(records):
     return "\n".join(said)
 
 
+# %%
 print(verdict(records))
 
 # %% [markdown]
