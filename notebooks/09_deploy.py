@@ -48,9 +48,9 @@ if "google.colab" in sys.modules:  # elsewhere the package is installed already
 # - why a video flickers, and how much of it an average over time removes.
 #
 # You should have read `03_zero_dce` and `04_mirnet`. Everything here is measured while the
-# notebook runs, about a minute on two processor cores; nothing is trained or downloaded. What the
-# package made of each step is named beside it. What *runs* the network is another question, which
-# `15_runtimes` asks.
+# notebook runs, about a minute on two processor cores; nothing is trained or downloaded. Where the
+# package has a function for a step, it is named beside it. What *runs* the network is another
+# question, which `15_runtimes` asks.
 #
 # **References.** Li, Guo and Loy, *Learning to Enhance Low-Light Image via Zero-Reference Deep
 # Curve Estimation*, 2021, arXiv 2103.00860 (curves at reduced resolution); Bonneel et al.,
@@ -109,10 +109,11 @@ display.show_images({"low": low, "normal": normal})
 # ### How much memory does a photo take?
 #
 # A network holds feature maps, many numbers for each pixel. Walk through its layers, add up the
-# maps that are alive at the same time, and the largest sum says how many bytes a pixel takes
-# (`bytes_per_pixel`). The convolutions need more beside their results; measurements gave the
-# reserve, a factor of `enhancers.MEMORY_SAFETY_FACTOR`. For a photo of 24 megapixels, held by the
-# limit of the package:
+# maps that are needed at the same time, and the largest sum says how many bytes a pixel takes
+# (`bytes_per_pixel`). Convolutions need working memory beside their results; a reserve for it, the
+# factor `enhancers.MEMORY_SAFETY_FACTOR`, was found by measuring. Beside the maps there are the
+# photo itself, its result, and what Keras holds before it has seen any photo
+# (`enhancers.KERAS_BYTES`). What does not fit into a limit must be cut into *tiles*.
 
 
 # %%
@@ -137,8 +138,7 @@ def table(head, rows):
 
 
 # %% [markdown]
-# Beside the maps there are the photo itself, its result, and what Keras holds before it has seen
-# any photo (`enhancers.KERAS_BYTES`).
+# For a photo of 24 megapixels, and the limit that the package sets when it is told none:
 
 # %%
 large = np.broadcast_to(np.uint8(0), (4000, 6000, 3))  # stands for a photo, and takes no memory
@@ -148,16 +148,17 @@ for name, enhancer in loaded.items():
     tiles = f"{side}×{side}" if side else "–"
     rows.append([name, f"{per_pixel:,.0f}", f"{piece / 1e9:.1f}", tiles])
 limit = f"tiles within {enhancers.MEMORY_LIMIT / 1e9:g} GB"
-print(f"{sum(row[-1] != '–' for row in rows)} of {len(rows)} must cut this photo.")
+print(f"{sum(row[-1] != '–' for row in rows)} of {len(rows)} enhancers need tiles for this photo.")
 table(["enhancer", "bytes per pixel", "GB in one piece", limit], rows)
 
 # %% [markdown]
-# What does not fit must be cut. Is a photo made of tiles the same photo?
+# Is a photo that was put together from tiles the same photo?
 #
 # ### How far does a network see?
 #
 # That decides what a tile lacks at its border. Change the middle pixel of the photo, and look
-# where the result changes. The maps show the change as a power of ten, on one scale; -8 is none.
+# where the result changes. The maps show the change as a power of ten, on one scale: −2 is a
+# hundredth, −8 is none.
 
 
 # %%
@@ -170,8 +171,8 @@ def change(enhancer, image):
 
 
 # %% [markdown]
-# One network of each kind; a kind is known by the shape of what is not dark. A disc or a square
-# means that the network has a reach, colour everywhere that it has none:
+# One network of each kind. Where the map is dark from some distance on, the network has a *reach*;
+# where it is not dark up to the borders, something is taken from the whole photo:
 
 # %%
 kinds = [name for name in ("lumen", "zero_dce_pp", "pix2pix") if name in loaded]
@@ -181,18 +182,19 @@ display.show_images(changes, limits=(-8, 0))
 # %% [markdown]
 # Three kinds of networks:
 #
-# - lumen sees its surroundings: each 3×3 convolution adds one pixel in every direction, and two,
-#   four or eight where the photo was halved once, twice or three times before. The faint change
-#   everywhere is its gain, a single number that is taken from the whole photo;
-# - Zero-DCE and Zero-DCE++ draw their maps on a photo reduced by a factor, so each step counts that
-#   many pixels;
+# - lumen's network sees its surroundings: each 3×3 convolution adds one pixel in every direction,
+#   and two, four or eight where the photo was halved once, twice or three times before. That is the
+#   spot in the middle. The fainter change everywhere is its gain, a single number that is taken
+#   from the whole photo;
+# - Zero-DCE and Zero-DCE++ draw their maps on a photo reduced by a factor, so each convolution
+#   reaches that many pixels further, and the map shows a rectangle;
 # - pix2pix normalises each channel by its mean and variance over the **whole photo**, and MIRNet
 #   weighs channels by their means. Everything depends on everything.
 #
-# Where a network has such a reach, it can be added up from the layers. Zero-DCE reaches as far as
-# its convolutions do, in cells of that factor, and one cell more, since enlarging mixes the maps
-# of neighbouring cells. The *overlap* of tiles covers both; the card keeps it as `halo`. How far
-# did the map change?
+# Where a network has a reach, it can be added up from the layers. Zero-DCE reaches as far as its
+# convolutions do, in cells of that factor, and one cell more, since enlarging mixes the maps of
+# neighbouring cells. The *overlap* of tiles covers both; the card that is saved with each enhancer
+# keeps it as `halo`. How far did the map change?
 
 
 # %%
@@ -221,8 +223,8 @@ print("See the whole photo:", ", ".join(n for n in loaded if loaded[n].is_global
 # ### Tiles and their seams
 #
 # A part of a photo is a photo, so the enhancer takes it as it is, and knows nothing of the rest.
-# Cut the photo into squares, enhance each, put them together. With an `overlap`, each square is
-# handed over with that many pixels around it, which are cut off again afterwards.
+# Cut the photo into squares of a `side`, enhance each, put them together. With an `overlap`, each
+# square is handed over with that many pixels around it, which are cut off again afterwards.
 
 
 # %%
@@ -252,7 +254,7 @@ display.show_images({"whole": whole, "tiles without overlap": naive})
 # **The mistake.** Each tile is padded at its border as if the photo ended there, and the network
 # draws other curves, which are right for the tile and wrong for the photo. With the overlap from
 # the card it sees all that it would have seen. Here is the difference from the whole, amplified
-# four times around grey, which is none.
+# four times; grey is no difference.
 
 
 # %%
@@ -270,14 +272,14 @@ display.show_images({name: amplified(result, whole) for name, result in by_overl
 
 # %% [markdown]
 # The overlap costs time: every pixel of it is computed more than once. How wide must it be? Move
-# the sliders: above the result, below its difference to the whole.
+# the sliders: above the result, below its difference from the whole, both at half the size.
 
 
 # %%
 def seams(side, overlap):
     """Show Zero-DCE++ on tiles of a size and with an overlap, above its amplified difference."""
     tiled = cut(fast.enhance, low, side, overlap)
-    return np.concatenate([tiled, amplified(tiled, whole)])[::2, ::2]
+    return core.block_mean(np.concatenate([tiled, amplified(tiled, whole)]), 2)
 
 
 sliders = {"side": (72, 312, 24, 168), "overlap": (0, 192, 24, 0)}
@@ -298,8 +300,8 @@ for overlap in range(0, fast.overlap + 1, 2 * step):
 # %% [markdown]
 # ### Networks that see everything
 #
-# For pix2pix, the other GAN and MIRNet no overlap is wide enough: a dark corner, alone in its tile,
-# is brightened like a dark photo.
+# For those that see the whole photo no overlap is wide enough: a dark corner, alone in its tile, is
+# brightened like a dark photo. Look at surfaces of one colour that two tiles share.
 
 # %%
 everything = loaded["pix2pix"]
@@ -310,8 +312,9 @@ display.show_images({"whole": seen, "tiles with an overlap of 64": naive})
 # %% [markdown]
 # The cure: what such a network computes over the photo, means and variances of channels, is
 # measured **once on a reduced copy** of the whole photo, and every tile uses these numbers
-# (`with_fixed_statistics`). All tiles then agree; they differ from the whole only as far as the
-# copy does. What is left at the border, neighbours hide by fading into each other.
+# (`with_fixed_statistics`). All tiles then agree on them, and what is wrong with the copy is wrong
+# everywhere alike. What is left at the borders, neighbours hide by fading into each other
+# (`blend`). The function does it for any enhancer:
 
 
 # %%
@@ -335,7 +338,8 @@ def tiled(enhancer, photo, side=128):
 
 
 # %% [markdown]
-# The difference from the whole once more, with the statistics of each tile and with common ones:
+# The difference of pix2pix from the whole once more, with the statistics of each tile and with
+# common ones:
 
 # %%
 agreed = {"each tile": naive, "a reduced photo": tiled(everything, low)}
@@ -343,7 +347,8 @@ display.show_images({f"statistics of {k}": amplified(v, seen) for k, v in agreed
 
 # %% [markdown]
 # `enhance(photo, memory=...)` does all of this by itself, with as large tiles as the limit allows.
-# The table compares small tiles with the whole, in levels of 255: naive ones, then these.
+# The table compares small tiles with the whole, in levels of 255: *naive* ones, which know nothing
+# of each other, and *agreeing* ones, made as above.
 
 # %%
 part, rows, away = low[-256:, :384], [], {}
@@ -363,10 +368,10 @@ print("Do not:", ", ".join(name for name in away if away[name] >= 1) or "none")
 table(["enhancer", "naive: largest", "mean", "agreeing: largest", "mean"], rows)
 
 # %% [markdown]
-# A network that sees a few pixels loses nothing. For one that takes means and variances of all
-# features from a copy a difference is left; it has no edges, but it is there. (What `shed_light`
-# knows of the whole photo are two vectors; the package takes them from every n-th pixel, and of a
-# photo as small as this one from all of them.)
+# A network with a reach loses nothing. For one that takes statistics of its features from a copy a
+# difference is left; in the figure above it has no edges, but it is there. (What `shed_light` knows
+# of the whole photo are two vectors; the package takes them from every n-th pixel, and of a photo
+# as small as this one from all of them.)
 #
 # ## Files: more than 8 bits, EXIF, colour profile
 #
@@ -384,7 +389,8 @@ def shoot(normal, exposure, dtype):
 
 
 # %% [markdown]
-# The light falls off smoothly, so whatever steps we shall see are not of the wall.
+# The light falls off smoothly, so whatever steps we shall see are not of the wall. How many
+# different values are left of it?
 
 # %%
 lamp = data.illumination_map((240, 360), 0.15, seed)[..., None]
@@ -405,7 +411,8 @@ for name, photo in walls.items():
 display.show_images(brightened)
 
 # %% [markdown]
-# The same along one row, and how the values are spread: 8 bits leave gaps like those of a comb.
+# The same along one row, and then how the values are spread (shares on a scale of square roots):
+# 8 bits leave gaps like those of a comb.
 
 # %%
 position = np.arange(360)
@@ -421,8 +428,11 @@ display.histograms(brightened, bins=128)
 #
 # ### What else is in a file
 #
-# Phones store photos lying down, with a note in the EXIF data how to turn them, and a colour
-# profile. Whoever ignores these returns a photo on its side, in wrong colours.
+# Many phones store photos as the sensor lay, with a note in the EXIF data how to turn them, and a
+# colour profile, which says what the numbers mean as colours. Whoever ignores the note returns a
+# photo on its side; whoever loses the profile leaves the colours to chance. In EXIF, tag 274 is the
+# orientation, where 6 asks for a quarter turn clockwise; a photo that was turned must not keep it,
+# or it is turned again. Tag 271 is the maker of the camera.
 
 # %%
 stored = Image.fromarray(np.rot90(core.to_uint8(low)))
@@ -441,8 +451,8 @@ display.show_images(sides)
 # %% [markdown]
 # ## A folder of photos
 #
-# For each photo: decode, enhance, encode. Done one after the other, cores of the processor wait:
-# decoding and encoding use one core each.
+# For each photo: decode the file, enhance, encode the result. If all is done one after the other,
+# cores of the processor wait: decoding a photo keeps one core busy, and so does encoding it.
 
 
 # %%
@@ -454,9 +464,9 @@ def one_by_one(paths, target, steps):
 
 
 # %% [markdown]
-# Now with helpers: while one photo is enhanced, the next are decoded and the last ones are being
-# encoded. Two queues of limited length keep memory small, and `result()` raises here what went
-# wrong there.
+# Now with more threads: while one photo is enhanced, others read the next photos and write the last
+# ones. Two queues of limited length keep memory small, and `result()` raises here what went wrong
+# there.
 
 
 # %%
@@ -532,8 +542,8 @@ logs = {title: timed(way, paths, folder / title) for title, way in ways.items()}
 display.timeline(logs)
 
 # %% [markdown]
-# A bar is one piece of work. How many photos per second are that, and did a step take longer when
-# it shared the cores?
+# A bar is one piece of work, darker where two of a kind overlap. How many photos per second are
+# that, and did a step take longer when it shared the cores?
 
 # %%
 wall = {title: max(stop for *_, stop in log) for title, log in logs.items()}
@@ -555,14 +565,14 @@ print("the same photos:", all(np.array_equal(a, b) for a, b in zip(first, second
 
 # %% [markdown]
 # *Latency* is how long one photo takes, *throughput* how many are done in a second. Overlapping is
-# for the second: no step becomes quicker by it, and where steps share the cores each may take
-# longer. Once every core is busy there is nothing left to gain, and the slowest step sets the
-# pace. Where that is the network, `15_runtimes` goes on.
+# for the second: it makes no step quicker (where one took less time above, that is chance), and
+# where steps share the cores each may take longer. Once every core is busy there is nothing left to
+# gain. Where most of the time is the network's, `15_runtimes` goes on.
 #
 # ## Video
 #
-# A video is photos in a row, and nobody told the network that. Our camera pans over a dark scene;
-# each frame has its own noise.
+# A video is a row of photos, but an enhancer sees each of these *frames* alone. Our camera pans
+# over a dark scene; each frame has its own noise.
 
 
 # %%
@@ -581,7 +591,8 @@ def pan(count, step=3, seed=0, exposure=lambda t: 0.05):
 shots = pan(frames, seed=seed)
 filmed = [loaded[video_method].enhance(shot) for shot in shots]
 ends = [shots[0], shots[-1], filmed[0], filmed[-1]]
-display.show_images(ends, titles=["first", "last", "enhanced", "enhanced"], columns=4)
+titles = ["first frame", "last frame", "first, enhanced", "last, enhanced"]
+display.show_images(ends, titles=titles, columns=4)
 
 # %% [markdown]
 # **Flicker** is brightness that goes up and down. A pan changes brightness too, but steadily, so we
@@ -607,12 +618,14 @@ for name, film in {"dark": shots, video_method: filmed}.items():
     print(f"{name:9} flicker {flicker(film):.2f}, {share:.2%} of its brightness")
 
 # %% [markdown]
-# Brightening multiplies the flicker that is there, and leaves its share of the brightness as it
-# is. What the share has grown by, the network has added. Seen from far, an enhancer is a *tone
-# curve*: how bright it makes each level of the dark frame, on average. Noise moves that curve from
-# frame to frame, and a curve can be averaged over time. We keep two sums for each level, pixels
-# and their enhanced luminance, and let old frames fade out of both (an exponential moving
-# average); then each frame is multiplied by *averaged curve / its own curve*.
+# To multiply all frames by one factor multiplies the flicker as well, and leaves its share of the
+# brightness as it is. A share that has grown points to a brightening that changes from frame to
+# frame. Seen from far, an enhancer is a *tone curve*: how bright it makes each level of the dark
+# frame, on average. Noise moves that curve from frame to frame, and a curve can be averaged over
+# time. We keep two sums for each level, pixels and their enhanced luminance, and let old frames
+# fade out of both (an exponential moving average); then each frame is multiplied by
+#
+# $$\text{gain} = \frac{\text{averaged curve}}{\text{its own curve}}$$
 
 # %%
 LEVELS = 32  # of the square root of luminance, which spreads the dark ones
@@ -649,7 +662,8 @@ def steady(lows, film, memory=0.9):
 
 
 # %% [markdown]
-# The first frame has nothing to be averaged with and stays as it is; then the curve settles.
+# The first frame has nothing to be averaged with and stays as it is; then the curve settles. (The
+# axis shows only the part of the 255 levels that is needed.)
 
 # %%
 smoothed = steady(shots, filmed)
@@ -658,7 +672,7 @@ lights = {f"{video_method} frame by frame": brightness(filmed), "smoothed": brig
 display.plot_curves(np.arange(frames), lights, "frame", "mean luminance (of 255)", diagonal=False)
 
 # %% [markdown]
-# And as the eye meets it: every frame lasts a twelfth of a second.
+# And as the eye meets it, twelve frames a second:
 
 # %%
 display.animation({"dark": shots, "frame by frame": filmed, "smoothed": smoothed}, fps=12)
@@ -686,15 +700,17 @@ for word, kind in {"less": True, "no less": False}.items():
 
 # %% [markdown]
 # Smoothing is for methods that make flicker of their own. Where the curve was steady before there
-# is nothing to gain, and where a method keeps its own brightness constant whatever it sees, it can
-# even do harm: look before you smooth.
+# is little to gain. And it can do harm: an average lags behind a scene that changes, and where a
+# method keeps the brightness constant by changing its curve, the average takes that away. So
+# measure before and after.
 #
 # ## Where it fails
 #
-# **Lamps.** Under light that flickers by itself the dark video flickers, and brightening enlarges
-# that. A method with a fixed curve has the same curve in each frame, so there is nothing to
-# average. A method that adapts works against the lamps with a curve that changes from frame to
-# frame, and the average takes just that away.
+# **Lamps.** Under light that flickers by itself the dark video flickers, and a fixed curve that
+# brightens, such as `gamma`, enlarges that. It is the same curve in each frame, so there is nothing
+# to average. A method that adapts works against the lamps with a curve that changes from frame to
+# frame, and the average takes just that away. Here every second frame has two thirds of the light
+# of the one before:
 
 # %%
 lamps = pan(frames, step=0, seed=seed, exposure=lambda t: 0.05 * (1 + 0.2 * (-1) ** t))
@@ -709,7 +725,8 @@ table(["under lamps", "flicker", "smoothed"], rows)
 
 # %% [markdown]
 # **Tiles of networks that see everything** agree with each other but not quite with the whole: the
-# reduced copy has less noise and less detail than the photo that it stands for.
+# reduced copy has less noise and less detail than the photo that it stands for, and so other
+# variances.
 #
 # ## Exercises
 #
@@ -718,8 +735,8 @@ table(["under lamps", "flicker", "smoothed"], rows)
 # Zero-DCE++ gone?
 #
 # <details><summary>Solution</summary>Compare two numbers: the step at a seam, which the eye finds,
-# and the mean difference from the whole, which it does not. A blend spreads the step over its
-# width. What is left of the difference is hidden, not cured.</details>
+# and the mean difference from the whole, which it does not find. A blend spreads the step over its
+# width. What is left of the difference has a fainter edge, but it is not gone.</details>
 
 # %% tags=["solution"]
 whole = fast.enhance(low)
@@ -735,8 +752,8 @@ for blend in (0, 40):
 # cut in the dark video, and smooth each part by itself. Compare the first frames after the cut
 # with those that are not smoothed.
 #
-# <details><summary>Solution</summary>A cut is a jump of the brightness that is many times the
-# usual change.</details>
+# <details><summary>Solution</summary>A cut is a jump of the brightness that is many times the usual
+# change. The numbers below are levels of 255, for the first three frames after it.</details>
 
 # %% tags=["solution"]
 second_shot = pan(8, seed=seed + 1, exposure=lambda t: 0.2)
@@ -747,8 +764,8 @@ at = int(np.argmax(jump)) + 1
 print(f"cut before frame {at}: a jump of {jump.max():.1f}, otherwise {np.median(jump):.2f}")
 apart = steady(cut_film[:at], bright[:at]) + steady(cut_film[at:], bright[at:])
 for name, film in {"one average": steady(cut_film, bright), "one for each part": apart}.items():
-    away = np.abs(brightness(film) - brightness(bright))[at : at + 3]
-    print(f"{name:17} away from unsmoothed by", away.round(1))
+    moved = np.abs(brightness(film) - brightness(bright))[at : at + 3]
+    print(f"{name:17} away from unsmoothed by", moved.round(1))
 
 # %% [markdown]
 # ## Use it on your photos
@@ -774,8 +791,8 @@ print("exit code", code, "and", len(list((folder / "bright").iterdir())), "photo
 # %% [markdown]
 # ## What was learnt
 #
-# - An overlap as wide as the network sees makes tiles exact; a network that sees the whole photo
-#   needs its statistics from the whole photo.
+# - An overlap as wide as the network sees makes tiles exact but for rounding; a network that sees
+#   the whole photo needs its statistics from the whole photo.
 # - Keep all bits, turn the photo upright, hand on its profile.
 # - Overlapping is for throughput, not for the speed of one photo.
 # - Smooth what a method adds over time, and measure that it did.

@@ -14,8 +14,8 @@
 # %% [markdown]
 # # The autopsy of the well-known copies
 #
-# You will look for the slips in public copies of MIRNet, Zero-DCE and pix2pix, mend them, measure
-# what each did to a photo or a score, and write the check that would have caught it.
+# You will look for the slips in public copies of MIRNet, Zero-DCE and pix2pix, mend them, write the
+# check that would have caught each, and measure what it does to a photo, a score or a network.
 
 # %% [markdown] tags=["badges"]
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/low-light-notebooks/blob/main/notebooks/14_copies.ipynb)
@@ -44,7 +44,7 @@ if "google.colab" in sys.modules:  # elsewhere the package is installed already
 #
 # - to read code for the lines that run without a complaint and are wrong;
 # - to write a *check*: a case whose answer you know before you run anything;
-# - what each slip does to a score, a photo or a network, and that some do nothing that shows;
+# - what each slip does to a score, a photo or a network, and that one of them does nothing;
 # - why a test with zeros, or of shapes alone, cannot fail;
 # - how to find out what a part of a network is worth: train it alike with and without.
 #
@@ -73,7 +73,7 @@ from lle_utils.notebook_tools import definitions
 
 # %% [markdown]
 # The next cell holds everything there is to set. Only the comparison at the end trains anything;
-# all settings but `source` and `seed` are for it.
+# all settings but `seed` are for it.
 
 # %% tags=["parameters"]
 profile = ""  # "colab", or another of notebooks/profiles; what you change below wins
@@ -102,14 +102,14 @@ start("14_copies", globals())
 # %% [markdown]
 # ## The patients
 #
-# Most people meet these methods in a copy: the Zero-DCE and MIRNet examples of the Keras site
+# Code for these methods travels by copy: the Zero-DCE and MIRNet examples of the Keras site
 # (`keras.io`), the collections `restorers` and `enhance-me`, TensorFlow's pix2pix tutorial, and
-# smaller projects for low light: a Zero-DCE notebook, a pix2pix on LOL, a GAN of residual blocks.
-# They teach the ideas well, and some have been mended since. What follows is rebuilt in the fewest
+# smaller projects for low light, among them a Zero-DCE notebook, a pix2pix on LOL and a GAN of
+# residual blocks. Some have been mended since we read them. What follows is rebuilt in the fewest
 # lines that show the slip, and all of it runs.
 #
-# We try it on a photo of the synthetic camera, with what the shipped MIRNet makes of it and the
-# truth.
+# The effects are measured on a photo of the synthetic camera, with what the shipped MIRNet makes of
+# it (`enhanced`) and the truth (`normal`).
 
 # %%
 core.set_seed(seed, deterministic)  # determinism has to be asked for before anything is computed
@@ -123,27 +123,28 @@ display.show_images({"low": low, "enhanced": enhanced, "normal": normal})
 # %% [markdown]
 # ## How an autopsy goes
 #
-# Four steps for each slip: the lines *as copied*; the *mended* lines; the *effect*, measured on our
-# photo; and a *check*, a question whose answer is known beforehand, so that right code passes and
-# wrong code does not. `examine` puts the question to both and keeps the finding for the table at
-# the end. Where it says **find the slip**, cover what is below and look.
-
+# Four steps for each slip: the lines *as copied*; the *mended* lines; a *check*, a question whose
+# answer is known beforehand, so that right code passes and wrong code does not; and the *effect*,
+# measured on our photo. `examine` puts the question to both forms, prints the effect and what came
+# of the check, and keeps the finding for the table at the end. Where it says **find the slip**,
+# cover what is below and look.
 
 # %%
-def examine(name, where, check, copied, mended, effect):
-    """Put a check to both forms; print what came of it and return a row of the final table."""
-    verdicts = ["passes" if check(form) else "caught" for form in (copied, mended)]
+FINDINGS = []  # rows of that table
+
+
+def examine(name, where, check, copied, mended, effect, *given):
+    """Put a check to both forms of some code; print what came of it and keep it."""
+    verdicts = ["passes" if check(form, *given) else "caught" for form in (copied, mended)]
     print(f"{effect}\ncheck: {check.__doc__} As copied: {verdicts[0]}; mended: {verdicts[1]}.")
-    return [name, where, effect, check.__doc__, *verdicts]
+    FINDINGS.append([name, where, effect, check.__doc__, *verdicts])
 
-
-findings = []
 
 # %% [markdown]
 # ## Metrics
 #
-# No curve shows that a metric is wrong: nothing trains on it, and a high score is rarely
-# questioned.
+# No curve shows that a metric is wrong: nothing trains on it, and a score that is too high looks
+# like success.
 #
 # ### The peak
 #
@@ -158,8 +159,11 @@ def copied_psnr(result, reference):
 
 # %% [markdown]
 # <details><summary>Found?</summary>The peak of images in [0, 1] is 1. With 255 every image, good or
-# bad, is given 20 log₁₀ 255 ≈ 48.13 dB. A reader reported it; the issue was open when we
+# bad, is given 20 log₁₀ 255 ≈ 48.13 dB too much. A reader reported it; the issue was open when we
 # looked.</details>
+#
+# Which question catches it? One about two images whose distance is known. What is 0.1 too bright
+# everywhere has a mean squared error of 0.01, and that is 20 dB, whoever computes it.
 
 
 # %%
@@ -168,12 +172,6 @@ def mended_psnr(result, reference):
     return 10 * np.log10(1 / np.mean((result - reference) ** 2))
 
 
-# %% [markdown]
-# Which question catches it? One about two images whose distance is known. What is 0.1 too bright
-# everywhere has a mean squared error of 0.01, and that is 20 dB, whoever computes it.
-
-
-# %%
 def check_psnr(measure):
     """What is 0.1 too bright everywhere scores 20 dB."""
     ramp = np.linspace(0, 0.9, 60).reshape(4, 5, 3)
@@ -183,25 +181,22 @@ def check_psnr(measure):
 # %%
 effect = f"{copied_psnr(enhanced, normal):.2f} dB in place of {mended_psnr(enhanced, normal):.2f}"
 where = "keras.io MIRNet, enhance-me"
-findings.append(examine("peak of 255", where, check_psnr, copied_psnr, mended_psnr, effect))
+examine("peak of 255", where, check_psnr, copied_psnr, mended_psnr, effect)
 
 # %% [markdown]
 # ### Bytes
 #
-# **Find the slip.** Two photos of 8 bits, and a project that reports about 28 dB for Zero-DCE.
-
-
-# %%
-def copied_bytes(result, reference):
-    """Return the PSNR of two photos of 8 bits, as copied."""
-    return 10 * np.log10(255**2 / np.mean((result - reference) ** 2))
-
-
-# %% [markdown]
-# <details><summary>Found?</summary>10 − 20 is 246 in 8 bits without a sign, and squares wrap around
-# as well. What is left of squares modulo 256 averages about 88 for a wide range of differences, and
-# that is 28.7 dB. Other projects report 28.000 dB from the same cell, and a user of another library
-# 27.88 dB for two random pictures.</details>
+# **Find the slip.** The same line once more, `copied_psnr`, and a project that reports about 28 dB
+# for Zero-DCE. Its photos have 8 bits, so 255 is right this time.
+#
+# <details><summary>Found?</summary>They still have 8 bits when they are subtracted. There 10 − 20
+# is 246, because nothing lies below 0, and squares wrap around as well: whatever the error was, its
+# square ends between 0 and 255. If the errors are large enough to wrap often, such squares average
+# about 100, and that is 28 dB. Other projects report 28.000 dB from the same cell, and a user of
+# another library 27.88 dB for two random pictures.</details>
+#
+# The worse of two errors must score lower. The check needs both: ten and forty levels wrap around
+# to different squares, and of one error alone nobody knows beforehand what the wrapped score is.
 
 
 # %%
@@ -210,12 +205,6 @@ def mended_bytes(result, reference):
     return 10 * np.log10(255**2 / np.mean((result.astype(float) - reference) ** 2))
 
 
-# %% [markdown]
-# The worse of two errors must score lower. Ten and forty levels wrap around differently; with one
-# size of error alone the slip could hide.
-
-
-# %%
 def check_bytes(measure):
     """Forty levels too dark is worse than ten."""
     grey = np.full((4, 5, 3), 120, np.uint8)
@@ -226,54 +215,50 @@ def check_bytes(measure):
 scores = []
 for result in (low, enhanced):
     files = core.to_uint8(result), core.to_uint8(normal)
-    scores.append(f"{copied_bytes(*files):.1f} dB in place of {mended_bytes(*files):.1f}")
+    scores.append(f"{copied_psnr(*files):.1f} dB in place of {mended_bytes(*files):.1f}")
 effect = f"dark photo {scores[0]}, enhanced {scores[1]}"
-where = "a Zero-DCE notebook"
-findings.append(examine("bytes wrap", where, check_bytes, copied_bytes, mended_bytes, effect))
+examine("bytes wrap", "a Zero-DCE notebook", check_bytes, copied_psnr, mended_bytes, effect)
 
 # %% [markdown]
 # ### A scale of its own
 #
 # One collection scales each image to its own minimum and maximum before it compares. That makes
-# two tensors of unknown range comparable, and takes away what low light is about.
+# two tensors of unknown range comparable, and takes away what low light is about: a photo that is
+# too dark everywhere is stretched until it is not. The mended form is `mended_psnr`, which takes
+# the images as they are.
+#
+# A ramp from 0 to 1 has a mean square of 1/3. A copy of it with a fifth of its light is off by 4/5
+# of each value, so the mean squared error is (4/5)²/3, and the score 6.7 dB.
 
 
 # %%
 def copied_scaling(result, reference):
     """Return the PSNR after scaling each image by itself, as copied."""
-    scaled = [(a - a.min()) / (a.max() - a.min()) for a in (result, reference)]
-    return psnr_float(*scaled)
+    return psnr_float(*((a - a.min()) / (a.max() - a.min()) for a in (result, reference)))
 
 
-def mended_scaling(result, reference):
-    """Return the PSNR of images as they are."""
-    return psnr_float(result, reference)
-
-
-# %% [markdown]
-# A ramp from 0 to 1 has a mean square of 1/3, so a copy with a fifth of its light is 6.7 dB away
-# from it. A photo that is too dark is what low light is about: a metric that does not see it sees
-# nothing.
-
-
-# %%
 def check_scaling(measure):
     """A copy five times too dark scores below 12 dB."""
     ramp = np.linspace(0, 1, 240, dtype="float32").reshape(8, 10, 3)
     return measure(ramp / 5, ramp) < 12
 
 
+# %% [markdown]
+# On our photo only the rounding of float32 is left of the difference:
+
 # %%
-scores = [measure(normal / 5, normal) for measure in (copied_scaling, mended_scaling)]
+scores = [measure(normal / 5, normal) for measure in (copied_scaling, mended_psnr)]
 effect = f"a fifth of the light: {scores[0]:.0f} dB in place of {scores[1]:.1f}"
-form = copied_scaling, mended_scaling
-findings.append(examine("scaled before compared", "restorers", check_scaling, *form, effect))
+name = "scaled before compared"
+examine(name, "restorers", check_scaling, copied_scaling, mended_psnr, effect)
 
 # %% [markdown]
 # ### A yardstick that moves
 #
-# The learning rate of one copy falls when its validation score stops rising. The score is taken on
-# **random crops**. Measure the same network five times:
+# The learning rate of one copy falls when its validation score stops rising, and the score is taken
+# on **random crops**. Chance in a yardstick looks like progress, and a schedule that waits for
+# progress obeys it. Nothing changes between two measurements of the same results, so the score must
+# not change either.
 
 
 # %%
@@ -289,15 +274,9 @@ def copied_validation(pairs, rng, crop=64):
 
 def mended_validation(pairs, rng):
     """Return the mean PSNR on whole photos; chance has no part in it."""
-    return np.mean([psnr(result, reference) for result, reference in pairs])
+    return np.mean([psnr(*pair) for pair in pairs])
 
 
-# %% [markdown]
-# Nothing changes between two measurements, so the score must not. Chance in a yardstick looks
-# like progress, and a schedule that waits for progress obeys it.
-
-
-# %%
 def check_validation(measure):
     """The same results, measured twice, score the same."""
     rng = np.random.default_rng(0)
@@ -305,16 +284,16 @@ def check_validation(measure):
     return measure([(photo**2, photo)], rng) == measure([(photo**2, photo)], rng)
 
 
+# %% [markdown]
+# Four results of the shipped network, measured five times:
+
 # %%
-pairs = [
-    (shipped.enhance(core.to_float(a)), core.to_float(b)) for a, b in zip(*made[:2], strict=True)
-]
-rng = np.random.default_rng(seed)
+photos = [(core.to_float(a), core.to_float(b)) for a, b in zip(*made[:2], strict=True)]
+pairs, rng = [(shipped.enhance(a), b) for a, b in photos], np.random.default_rng(seed)
 several = [copied_validation(pairs, rng) for _ in range(5)]
 effect = f"five times: from {min(several):.2f} to {max(several):.2f} dB, nothing having changed"
-form = copied_validation, mended_validation
 where = "keras.io MIRNet"
-findings.append(examine("validated on crops", where, check_validation, *form, effect))
+examine("validated on crops", where, check_validation, copied_validation, mended_validation, effect)
 
 # %% [markdown]
 # ## Data
@@ -324,7 +303,7 @@ findings.append(examine("validated on crops", where, check_validation, *form, ef
 #
 # ### The flip
 #
-# **Find the slip.** A pair is to be turned as one.
+# **Find the slip.** A pair is to be flipped as one.
 
 
 # %%
@@ -335,8 +314,11 @@ def copied_flip(low, normal):
 
 
 # %% [markdown]
-# <details><summary>Found?</summary>Both sides of the flipped pair are the dark photo. Every second
-# example teaches the network to change nothing; all shapes and ranges are right.</details>
+# <details><summary>Found?</summary>Both sides of the flipped pair are the dark photo. All shapes
+# and ranges are right, and every flipped example teaches the network to change nothing.</details>
+#
+# Noise is the right picture for a check here: no flip maps it to itself, and the two photos of the
+# pair differ. With a symmetrical picture, or one photo on both sides, the slip would pass.
 
 
 # %%
@@ -345,12 +327,6 @@ def mended_flip(low, normal):
     return low[:, ::-1], normal[:, ::-1]
 
 
-# %% [markdown]
-# Noise is the right picture here: no flip maps it to itself, and the two photos of the pair differ.
-# With a symmetrical picture, or one photo on both sides, the slip would pass.
-
-
-# %%
 def check_flip(flip):
     """A flipped reference, flipped back, is the reference."""
     low, normal = np.random.default_rng(0).random((2, 4, 5, 3))
@@ -358,16 +334,22 @@ def check_flip(flip):
 
 
 # %%
-given = copied_flip(low, normal)[1]
-effect = f"mean of the reference {given.mean():.2f} in place of {normal.mean():.2f}"
-findings.append(examine("flip", "restorers", check_flip, copied_flip, mended_flip, effect))
-display.show_images({"low": low[:, ::-1], "its reference": given})
+flipped, (_, right) = copied_flip(low, normal), mended_flip(low, normal)
+effect = f"mean of the reference {flipped[1].mean():.2f} in place of {right.mean():.2f}"
+examine("flip", "restorers", check_flip, copied_flip, mended_flip, effect)
+titles = "low, flipped", "its reference, as copied", "its reference, mended"
+display.show_images([*flipped, right], titles=titles)
 
 # %% [markdown]
 # ### The split
 #
-# LOL has many photos of few scenes. One project joins its training and test photos and synthetic
-# ones, shuffles, and sets 50 aside for the test. Here with LOL's photos alone:
+# LOL has several photos of most of its scenes. One project joins LOL's training and test photos
+# with synthetic ones, shuffles, and sets 50 aside for the test. A network is then tested on scenes
+# that it was trained on, and may have learnt by heart. The mended form puts a scene on one side as
+# a whole.
+#
+# Scenes have names, so the check is a matter of sets and needs no photo. (Which photos show one
+# scene is the harder question; `01_data` finds out.)
 
 
 # %%
@@ -384,30 +366,26 @@ def mended_split(scene_of, rng):
     return [name for name in scene_of if name not in test], test
 
 
-# %% [markdown]
-# Scenes have names, so this is a matter of sets and needs no photo. (Which photos show one scene
-# is the harder question; `01_data` finds out.)
-
-
-# %%
 def check_split(split):
     """No scene is on both sides."""
     train, test = split({str(n): f"scene {n // 5}" for n in range(200)}, np.random.default_rng(0))
     return not {int(name) // 5 for name in train} & {int(name) // 5 for name in test}
 
 
+# %% [markdown]
+# Here with the scenes of LOL's own photos, without the synthetic ones:
+
 # %%
 scene_of = data.scene_map(data.load_scenes())
 train, test = copied_split(scene_of, np.random.default_rng(seed))
 known = {scene_of[name] for name in train}
 effect = f"{sum(scene_of[name] in known for name in test)} of 50 test photos show a known scene"
-where = "a pix2pix on LOL"
-findings.append(examine("split by photo", where, check_split, copied_split, mended_split, effect))
+examine("split by photo", "a pix2pix on LOL", check_split, copied_split, mended_split, effect)
 
 # %% [markdown]
 # ### The range
 #
-# **Find the slip.** A demonstration page prepares a photo for a network that was trained on [0, 1].
+# **Find the slip.** A demonstration page prepared a photo for a network that was trained on [0, 1].
 
 
 # %%
@@ -418,6 +396,8 @@ def copied_input(photo):
 
 # %% [markdown]
 # <details><summary>Found?</summary>Nobody divides by 255.</details>
+#
+# The ends of the range are known before any network runs.
 
 
 # %%
@@ -426,24 +406,17 @@ def mended_input(photo):
     return photo.astype("float32") / 255
 
 
-# %% [markdown]
-# The ends of the range are known before any network runs.
-
-
-# %%
 def check_input(prepare):
     """White is 1."""
     return prepare(np.full((1, 1, 3), 255, np.uint8)).max() == 1
 
 
 # %%
-shown = [
-    np.asarray(shipped.model(prepare(made.low[:1]))) for prepare in (copied_input, mended_input)
-]
+shown = [np.asarray(shipped.model(f(made.low[:1]))) for f in (copied_input, mended_input)]
 white = [np.mean(np.clip(image, 0, 1) == 1) for image in shown]
 effect = f"{white[0]:.0%} of the values come out white, in place of {white[1]:.0%}"
 where = "a demonstration of keras.io MIRNet"
-findings.append(examine("0 to 255", where, check_input, copied_input, mended_input, effect))
+examine("0 to 255", where, check_input, copied_input, mended_input, effect)
 
 # %% [markdown]
 # ### Back to bytes
@@ -459,12 +432,14 @@ def copied_cast(image):
 
 # %% [markdown]
 # <details><summary>Found?</summary>The cast cuts off what lies behind the point, which darkens a
-# photo by half a level; and nothing clips, so 256 becomes 0. (The copies cast from floating point
-# to 8 bits at once, where no standard says what becomes of 256. We go by way of integers, so that
-# it is 0 on every machine.)</details>
+# photo by half a level on average; and nothing clips, so 256 becomes 0. (The copies cast from
+# floating point to 8 bits at once, where no standard says what becomes of 256. We go by way of
+# integers, so that it is 0 on every machine.)</details>
 #
-# The second slip shows where a network overshoots. We give the shipped one, without the clipping
-# that the suite adds when it saves a network, a photo that is well lit already.
+# Each slip needs a question of its own, and between copied and mended there is a form with one of
+# them left. For clipping the question takes a value outside the range, which no photo from a file
+# has; that is why a test with photos does not find it. For rounding it takes a fine ramp, over
+# which the errors up and down are equally many.
 
 
 # %%
@@ -478,13 +453,6 @@ def mended_cast(image):
     return np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
-# %% [markdown]
-# Each slip needs a question of its own. For clipping it takes a value outside the range, which no
-# photo from a file has; that is why tests with photos do not find it. For rounding, a fine ramp:
-# the mean error is zero.
-
-
-# %%
 def check_cast(cast):
     """What is brighter than white stays white."""
     return cast(np.full((1, 1, 3), 1.05)).min() == 255
@@ -496,6 +464,13 @@ def check_rounding(cast):
     return abs(np.mean(cast(ramp) / 255 - ramp)) < 1e-5
 
 
+# %% [markdown]
+# The missing clip shows where a network overshoots. We give the shipped MIRNet a photo that is well
+# lit already, and look at its output before the clipping that the suite adds when it saves a
+# network. For that, `transplant` puts its weights into the network of `04_mirnet`. It takes other
+# parts for the blocks as well; they come later.
+
+
 # %%
 def transplant(code, enhancer, **parts):
     """Return a MIRNet with the weights of an enhancer and other parts in its blocks."""
@@ -505,29 +480,31 @@ def transplant(code, enhancer, **parts):
     return network
 
 
+# %%
 over = np.asarray(transplant(mirnet, shipped)(normal[None]))[0]
 share = np.mean(np.abs(copied_cast(over) - clipped_cast(over).astype(int)) > 100)
-effect = f"{share:.2%} of the values jump from one end of the range to the other"
-where = "keras.io MIRNet"
-findings.append(examine("not clipped", where, check_cast, copied_cast, mended_cast, effect))
+effect = f"{share:.2%} of the values jump to the other end of the range"
+examine("not clipped", "keras.io MIRNet", check_cast, copied_cast, mended_cast, effect)
 display.show_images({"as copied": copied_cast(over) / 255, "mended": mended_cast(over) / 255})
 
 # %%
+levels = np.mean(clipped_cast(enhanced).astype(float) - mended_cast(enhanced))
 lost = [psnr(cast(enhanced) / 255, normal) for cast in (mended_cast, clipped_cast)]
-effect = f"{lost[1] - lost[0]:+.2f} dB, half a level darker"
-where, form = "keras.io Zero-DCE and MIRNet", (clipped_cast, mended_cast)
-findings.append(examine("truncated", where, check_rounding, *form, effect))
+effect = f"{levels:+.2f} levels on average, {lost[1] - lost[0]:+.2f} dB"
+where = "keras.io Zero-DCE and MIRNet"
+examine("truncated", where, check_rounding, clipped_cast, mended_cast, effect)
 
 # %% [markdown]
 # ## Losses
 #
 # A loss that is wrong by a factor or by an axis still falls, and the network learns what it asks
-# for. `03_zero_dce` tells two of these from the outside; here are the lines themselves.
+# for. `03_zero_dce` tells the first two of these from the outside; here are the lines themselves.
 #
 # ### A kernel of the wrong shape
 #
-# **Find the slip.** Each region less its left neighbour, as a convolution. Keras wants kernels of
-# the shape (height, width, channels in, channels out).
+# Zero-DCE's spatial consistency compares each region of the photo with its four neighbours, before
+# and after. **Find the slip.** Each region less its left neighbour, as a convolution. Keras wants
+# kernels of the shape (height, width, channels in, channels out).
 
 
 # %%
@@ -540,8 +517,12 @@ def copied_contrast(grey):
 # %% [markdown]
 # <details><summary>Found?</summary>Count the brackets: the shape is (1, 3, 1, 3), one row of three
 # pixels and three channels *out*. The only numbers stand at the pixel itself: out come minus the
-# pixel, the pixel, and nothing. Two of the four neighbours are lost like this; the two above and
-# below become neighbours at the side. At least ten public files hold this literal.</details>
+# pixel, the pixel, and nothing. The neighbours on the left and on the right are lost like this; in
+# the kernels for those above and below, written alike, the numbers come to stand side by side. At
+# least ten public files hold this literal.</details>
+#
+# A constant has no contrast, so adding one changes none. Noise stands for the photo, because in a
+# flat picture there is nothing to get wrong.
 
 
 # %%
@@ -551,12 +532,6 @@ def mended_contrast(grey):
     return ops.conv(grey, kernel[:, :, None, None], padding="same")
 
 
-# %% [markdown]
-# A constant has no contrast, so adding one changes none. Noise stands for the photo, because in a
-# flat picture there is nothing to get wrong.
-
-
-# %%
 def check_contrast(contrast):
     """Brightening everything alike changes no contrast inside the photo."""
     grey = np.random.default_rng(0).random((1, 6, 8, 1)).astype("float32")
@@ -566,19 +541,17 @@ def check_contrast(contrast):
 
 # %%
 regions = ops.average_pool(low.mean(-1, keepdims=True)[None], 4, 4)
-costs = [
-    float(ops.mean(ops.square(f(regions + 0.4) - f(regions))[:, 1:-1, 1:-1]))
-    for f in (copied_contrast, mended_contrast)
-]
-effect = f"the photo, brighter by 0.4 everywhere, pays {costs[0]:.3f} in place of {costs[1]:.3f}"
+changes = [f(regions + 0.4) - f(regions) for f in (copied_contrast, mended_contrast)]
+costs = [float(ops.mean(ops.square(change[:, 1:-1, 1:-1]))) for change in changes]
+effect = f"the photo, brighter by 0.4 everywhere, costs {costs[0]:.3f} in place of {costs[1]:.3f}"
 where = "keras.io Zero-DCE, restorers, enhance-me"
-form = copied_contrast, mended_contrast
-findings.append(examine("kernel of one row", where, check_contrast, *form, effect))
+examine("kernel of one row", where, check_contrast, copied_contrast, mended_contrast, effect)
 
 # %% [markdown]
 # ### Channels last
 #
-# **Find the slip.** Maps are (N, H, W, C), and the sum of squared steps is divided by their number.
+# Zero-DCE's smoothness asks its curve maps for small steps between neighbouring pixels. **Find the
+# slip.** Maps are (N, H, W, C), and the sum of squared steps is divided by their number.
 
 
 # %%
@@ -594,6 +567,9 @@ def copied_smoothness(maps):
 # <details><summary>Found?</summary>Axes 2 and 3 are height and width where channels come first, as
 # in the code that was ported. Here they are width and channels: the sum grows with the height, what
 # it is divided by does not.</details>
+#
+# The mean of the steps of a ramp does not depend on how long the ramp is. Two heights suffice for
+# the check, if they differ.
 
 
 # %%
@@ -605,29 +581,28 @@ def mended_smoothness(maps):
     return 2 * ((down**2).sum() / count_down + (across**2).sum() / count_across) / len(maps)
 
 
-# %% [markdown]
-# A mean over a ramp does not depend on how long the ramp is. Two heights suffice, if they differ.
-
-
-# %%
 def check_smoothness(loss):
     """A ramp of one slope costs the same at any height."""
     ramps = [np.tile(np.arange(n)[:, None, None] / 512, (1, 9, 24))[None] for n in (32, 256)]
     return np.isclose(*(loss(ramp) for ramp in ramps))
 
 
+# %% [markdown]
+# The dark photo, repeated to 24 channels, stands for Zero-DCE's 24 maps:
+
 # %%
-maps = np.tile(low, (1, 1, 8))[None]  # 24 channels that look like maps which follow the photo
+maps = np.tile(low, (1, 1, 8))[None]
 times = copied_smoothness(maps) / mended_smoothness(maps)
 effect = f"{times:.1f} times as strong, for a photo of {low.shape[0]}×{low.shape[1]}"
-where, form = "keras.io Zero-DCE, restorers, enhance-me", (copied_smoothness, mended_smoothness)
-findings.append(examine("wrong axes", where, check_smoothness, *form, effect))
+where = "keras.io Zero-DCE, restorers, enhance-me"
+examine("wrong axes", where, check_smoothness, copied_smoothness, mended_smoothness, effect)
 
 # %% [markdown]
 # ### What the log says
 #
-# A training step that returns raw losses leaves it to Keras what an epoch reports. It reports the
-# last one.
+# A training step that returns raw losses leaves it to Keras what to report for an epoch, and Keras
+# reports the last one. A curve of such values jumps with whatever photos came last. The mean of all
+# batches has no order; that is the question.
 
 
 # %%
@@ -644,37 +619,51 @@ def mended_log(losses):
     return float(mean.result())
 
 
-# %% [markdown]
-# A mean has no order.
-
-
-# %%
 def check_log(log):
     """The order of the batches does not change the value of the epoch."""
     return np.isclose(log([0.1, 0.2, 0.6]), log([0.6, 0.2, 0.1]))
 
 
+# %% [markdown]
+# Our four photos are the batches, and how far the mean of each is from 0.6 is its loss:
+
 # %%
 losses = [abs(float(photo.mean()) / 255 - 0.6) for photo in made.normal]
 last = [copied_log(losses[n:] + losses[:n]) for n in range(4)]
-effect = f"an epoch of four photos reads {min(last):.2f} or {max(last):.2f}, by which came last; "
-effect += f"the mean is {mended_log(losses):.2f}"
+effect = f"an epoch of four photos reads from {min(last):.2f} to {max(last):.2f}, by which came "
+effect += f"last; the mean is {mended_log(losses):.2f}"
 where = "keras.io Zero-DCE, until 2023"
-findings.append(examine("last batch logged", where, check_log, copied_log, mended_log, effect))
+examine("last batch logged", where, check_log, copied_log, mended_log, effect)
 
 # %% [markdown]
 # ## Networks
 #
 # A network can make up for much, because its weights are trained around a wrong part. So we also
-# ask what a slip does to weights that were trained without it: those of the shipped MIRNet, in the
-# network of `04_mirnet`, with one part exchanged by `transplant`. The score of one photo may fall
-# or rise by that, for instance if the result was too dark before. Whether something is wrong, the
-# check says, and not the score.
-#
+# ask what a slip does to weights that were trained without it: those of the shipped MIRNet, with
+# one part exchanged. The score of one photo may fall by that, and it may rise, for instance if the
+# result was too dark before. Whether something is wrong, the check says, and not the score.
+
+
+# %%
+def shipped_with(**parts):
+    """Enhance the example with the shipped weights and other parts in the blocks."""
+    network = training.clipped(transplant(mirnet, shipped, **parts))
+    return Enhancer(network, shipped.card).enhance(low)
+
+
+def on_shipped(result):
+    """Tell the score of the example with an exchanged part, and without."""
+    scores = [f"{psnr(image, normal):.2f}" for image in (result, enhanced)]
+    return f"shipped network: {scores[0]} dB in place of {scores[1]}"
+
+
+# %% [markdown]
 # ### A softmax over what?
 #
-# **Find the slip.** Three branches are to be fused. For each of them and each channel there is a
-# score; the scores are stacked to (3, N, 1, 1, C). (`04_mirnet` builds this fusion.)
+# MIRNet computes at three resolutions at once, in three *streams*, and fuses them again and again:
+# for each *branch* that arrives and each channel there is a score, a softmax turns the scores into
+# weights, and the branches are added up with these. **Find the slip.** The scores are stacked to
+# (3, N, 1, 1, C).
 
 
 # %%
@@ -685,8 +674,10 @@ def copied_fusion(branches, scores):
 
 # %% [markdown]
 # <details><summary>Found?</summary>Over the last axis the channels of one branch compete with each
-# other. Each gets about 1/C, three branches together 3/C: the fusion does not choose, it **fades**,
-# the more channels the more.</details>
+# other. Each weighs 1/C on average, three branches together 3/C: the fusion does not choose between
+# branches, and what passes through it **fades**, the more channels the more.</details>
+#
+# Weights that add up to one leave equal things equal, whatever the scores are.
 
 
 # %%
@@ -695,11 +686,6 @@ def mended_fusion(branches, scores):
     return ops.sum(ops.softmax(scores, axis=0) * branches, axis=0)
 
 
-# %% [markdown]
-# Weights that add up to one leave equal things equal, whatever the scores are.
-
-
-# %%
 def check_fusion(fuse):
     """Three equal branches come back as they were."""
     rng = np.random.default_rng(0)
@@ -707,37 +693,27 @@ def check_fusion(fuse):
     return np.allclose(fuse(np.stack([branch] * 3), scores), branch, atol=1e-5)
 
 
+# %% [markdown]
+# With equal scores, what is left of features that are 1 everywhere, at the channels of the paper's
+# three streams? And what becomes of the photo, if this axis is exchanged in all fusions of the
+# shipped network? (Features are not brightness: how the photo changes, the trained weights decide.)
+
 # %%
-left = []
+left, other_axis = [], shipped_with(fusion=partial(mirnet.skff, softmax_axis=-1))
 for channels in (64, 128, 256):
     ones = np.ones((3, 1, 4, 4, channels), "float32")
-    left.append(float(ops.mean(copied_fusion(ones, np.zeros((3, 1, 1, 1, channels), "float32")))))
+    left.append(float(ops.mean(copied_fusion(ones, 0 * ones[:, :, :1, :1]))))
 effect = "of 1 there is left " + ", ".join(f"{value:.3f}" for value in left)
-effect += " at 64, 128 and 256 channels"
+effect += f" at 64, 128 and 256 channels; {on_shipped(other_axis)}"
 where = "keras.io MIRNet, enhance-me, restorers"
-form = copied_fusion, mended_fusion
-findings.append(examine("softmax over channels", where, check_fusion, *form, effect))
-
-# %% [markdown]
-# What would it do to a network that was trained without the slip? The shipped one, its weights
-# untouched, with this axis exchanged in all of its fusions:
-
-
-# %%
-def result_with(**parts):
-    """Enhance the example with the shipped network and other parts in its blocks."""
-    network = training.clipped(transplant(mirnet, shipped, **parts))
-    return Enhancer(network, shipped.card).enhance(low)
-
-
-faded = result_with(fusion=partial(mirnet.skff, softmax_axis=-1))
-print(f"{psnr(faded, normal):.2f} dB in place of {psnr(enhanced, normal):.2f}")
-display.show_images({"over branches": enhanced, "over channels": faded, "low": low})
+examine("softmax over channels", where, check_fusion, copied_fusion, mended_fusion, effect)
+display.show_images({"over branches": enhanced, "over channels": other_axis, "low": low})
 
 # %% [markdown]
 # ### The lost stream
 #
-# **Find the slip.** The last fusion gets what the three streams have become.
+# **Find the slip.** The last fusion of a block gets what the three streams have become: level 1 at
+# full resolution, level 2 at half, level 3 at a quarter.
 
 
 # %%
@@ -748,8 +724,11 @@ def copied_merge(fuse, level_1, level_2, level_3):
 
 # %% [markdown]
 # <details><summary>Found?</summary>Level 3 comes twice, level 2 never: a slip of names, which stood
-# in the example until December 2022. What level 2 became after the exchange is thrown
+# in the example until December 2022. What level 2 became since the last exchange is thrown
 # away.</details>
+#
+# Move one input at a time and watch whether the output moves. It does not even take a network:
+# the sum of three numbers will do for the fusion.
 
 
 # %%
@@ -758,12 +737,6 @@ def mended_merge(fuse, level_1, level_2, level_3):
     return fuse([level_1, level_2, level_3])
 
 
-# %% [markdown]
-# Move one input at a time and watch whether the output moves. It does not even take a network:
-# the sum of three numbers will do for the fusion.
-
-
-# %%
 def check_merge(merge):
     """Whichever stream changes, the result changes."""
     results = [merge(sum, *streams) for streams in ((1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 1, 2))]
@@ -771,8 +744,9 @@ def check_merge(merge):
 
 
 # %% [markdown]
-# And in a network that was trained with all three? We cut the shipped one in two before its last
-# fusion adds up, and hand over the wrong branch.
+# And in a network that was trained with all three? A merge without level 2 has no place for some of
+# the shipped weights, so they cannot be transplanted. Instead we cut the shipped network in two
+# before its last fusion adds up the weighted branches, and hand over the wrong one.
 
 # %%
 adds = [layer for layer in shipped.model.layers if isinstance(layer, layers.Add)]
@@ -781,15 +755,15 @@ tail = keras.Model([shipped.model.input, *branches], ops.clip(shipped.model.outp
 streams = keras.Model(shipped.model.input, branches)(low[None])
 given = [ops.convert_to_tensor(low[None]), *copied_merge(list, *streams)]
 lost = ops.convert_to_numpy(tail(given))[0]
-effect = f"shipped network: {psnr(lost, normal):.2f} dB in place of {psnr(enhanced, normal):.2f}"
-where, form = "keras.io MIRNet, until December 2022", (copied_merge, mended_merge)
-findings.append(examine("lost stream", where, check_merge, *form, effect))
+where = "keras.io MIRNet, until December 2022"
+examine("lost stream", where, check_merge, copied_merge, mended_merge, on_shipped(lost))
 display.show_images({"all streams": enhanced, "level 2 lost": lost})
 
 # %% [markdown]
 # ### Names that lie
 #
-# **Find the slip, and guess what it costs.** The two maps that spatial attention looks at:
+# *Spatial attention* gives each pixel a weight. It looks at two maps, the average of the channels
+# and their maximum, through a convolution. **Find the slip, and guess what it costs.**
 
 
 # %%
@@ -804,6 +778,9 @@ def copied_extremes(x):
 # <details><summary>Found?</summary>Average and maximum have each other's names. A convolution
 # learns its own weights for both, so the network can do exactly what it could: only readers are
 # misled, and whoever loads weights from elsewhere.</details>
+#
+# No training of the network could have shown this. What can be asked is whether the names are true:
+# an average lies nowhere above the maximum of the same numbers.
 
 
 # %%
@@ -812,12 +789,6 @@ def mended_extremes(x):
     return ops.mean(x, axis=-1, keepdims=True), ops.max(x, axis=-1, keepdims=True)
 
 
-# %% [markdown]
-# No run of the network could have shown this. What can be asked is whether the names are true: an
-# average lies below the maximum of the same numbers, everywhere.
-
-
-# %%
 def check_extremes(extremes):
     """The average is nowhere above the maximum."""
     average, maximum = extremes(np.random.default_rng(0).random((1, 4, 5, 3)))
@@ -830,16 +801,18 @@ looks = [
     ops.conv(ops.concatenate(extremes(enhanced[None]), -1), weights, padding="same")
     for extremes, weights in ((copied_extremes, kernel[:, :, ::-1]), (mended_extremes, kernel))
 ]
-apart = np.ptp(looks[0] - looks[1])
+apart = float(ops.max(ops.abs(looks[0] - looks[1])))
 effect = f"with the halves of the kernel exchanged the results are {apart:.0e} apart"
-where, form = "keras.io MIRNet", (copied_extremes, mended_extremes)
-findings.append(examine("names swapped", where, check_extremes, *form, effect))
+where = "keras.io MIRNet"
+examine("names swapped", where, check_extremes, copied_extremes, mended_extremes, effect)
 
 # %% [markdown]
 # ### Attention of one pixel
 #
-# Spatial attention of 1×1 gives each pixel a weight by what it holds itself. In the paper it is
-# 5×5: whether a pixel is noise shows beside it.
+# With a convolution of 1×1, spatial attention weighs each pixel by what it holds itself. In
+# MIRNet's own code it is 5×5: whether a pixel is noise shows beside it. Sizes of kernels
+# can be read in the code, too; what a block *sees* is better asked of the block. Let everything be
+# dark but for one pixel, and count whose weight it changes.
 
 
 # %%
@@ -861,12 +834,6 @@ def moved_by_a_dot(layer, side=9):
     return int(ops.sum(ops.abs(layer(dot) - before) > 0))
 
 
-# %% [markdown]
-# Let everything be dark but for one pixel, and count whose weight it changes. Sizes of kernels
-# can be read in the code, too; what a block *sees* is better asked of the block.
-
-
-# %%
 def check_look(build):
     """A dot is noticed next door."""
     return moved_by_a_dot(build()) > 1
@@ -874,14 +841,17 @@ def check_look(build):
 
 # %%
 counts = [moved_by_a_dot(build()) for build in (copied_look, mended_look)]
-effect = f"a dot of light changes the weight of {counts[0]} pixel in place of {counts[1]}"
-findings.append(examine("1×1 attention", where, check_look, copied_look, mended_look, effect))
+effect = f"pixels whose weight a dot of light changes: {counts[0]} in place of {counts[1]}"
+examine("1×1 attention", "keras.io MIRNet", check_look, copied_look, mended_look, effect)
 
 # %% [markdown]
 # ### Smaller and larger
 #
-# The maximum in place of a blur when a picture is halved, and repeated pixels when it is doubled.
-# Both are usual elsewhere, and both are measured on the shipped network, its weights untouched.
+# Between its streams MIRNet halves features after a blur and doubles them by interpolation. The
+# copy takes the **maximum** of each 2×2 instead, and **repeats** pixels. Both are usual elsewhere,
+# and neither is what MIRNet's own code does. Each gets a check that knows what should become of a
+# simple picture: stripes of one pixel have no place in a picture of half the size, and what is left
+# of them is their mean, grey; and a ramp, enlarged, has no stairs.
 
 
 # %%
@@ -895,24 +865,10 @@ def mended_halving(x):
     return BlurPool()(x)
 
 
-# %% [markdown]
-# Stripes of one pixel have no place in a picture of half the size. What is left of them is their
-# mean, grey.
-
-
-# %%
 def check_halving(halve):
     """Stripes too fine for the small picture turn grey."""
     stripes = np.tile(np.array([0, 1], "float32")[None, None, :, None], (1, 8, 8, 1))
     return np.allclose(halve(stripes)[:, 1:-1, 1:-1], 0.5, atol=1e-6)
-
-
-# %%
-down = partial(mirnet.residual_down, pool=layers.MaxPooling2D)
-coarse = result_with(resizing=partial(mirnet.resize, down=down))
-effect = f"shipped network: {psnr(coarse, normal):.2f} dB in place of {psnr(enhanced, normal):.2f}"
-form = copied_halving, mended_halving
-findings.append(examine("maximum for blur", where, check_halving, *form, effect))
 
 
 # %%
@@ -926,29 +882,33 @@ def mended_doubling(x):
     return UpsampleBilinear(2)(x)
 
 
-# %% [markdown]
-# And a ramp has no stairs:
-
-
-# %%
 def check_doubling(double):
     """A ramp, enlarged, still rises at every step."""
     ramp = np.tile(np.arange(8, dtype="float32")[None, None, :, None], (1, 8, 1, 1))
     return bool(np.all(np.diff(double(ramp), axis=2)[:, :, 1:-1] > 0))
 
 
+# %% [markdown]
+# Neither resizing has weights of its own, so both can be exchanged in the shipped network:
+
 # %%
+down = partial(mirnet.residual_down, pool=layers.MaxPooling2D)
 up = partial(mirnet.residual_up, interpolation=layers.UpSampling2D)
-blocky = result_with(resizing=partial(mirnet.resize, up=up))
-effect = f"shipped network: {psnr(blocky, normal):.2f} dB in place of {psnr(enhanced, normal):.2f}"
-form = copied_doubling, mended_doubling
-findings.append(examine("nearest for bilinear", where, check_doubling, *form, effect))
+coarse, blocky = (
+    on_shipped(shipped_with(resizing=partial(mirnet.resize, **way)))
+    for way in ({"down": down}, {"up": up})
+)
+where = "keras.io MIRNet"
+examine("maximum for blur", where, check_halving, copied_halving, mended_halving, coarse)
+examine("nearest for bilinear", where, check_doubling, copied_doubling, mended_doubling, blocky)
 
 # %% [markdown]
 # ### Twice through the tanh
 #
 # Zero-DCE's maps reach from −1 to 1, and with them its curves (`03_zero_dce`). One fast variant
-# applies the tanh inside the network, and once more outside.
+# applies the tanh that bounds them inside the network, and once more outside. Where the last
+# convolution puts out something large, the maps should come to the end of their range; the tanh of
+# 1 is only 0.76.
 
 
 # %%
@@ -962,11 +922,6 @@ def mended_maps(last):
     return ops.tanh(last)
 
 
-# %% [markdown]
-# Where the last convolution is sure, the maps should be at the end of their range.
-
-
-# %%
 def check_maps(maps_of):
     """The maps reach 1."""
     return float(maps_of(np.array([20.0], "float32"))[0]) > 0.999
@@ -977,18 +932,24 @@ reach = [float(ops.max(maps_of(np.array([20.0])))) for maps_of in (copied_maps, 
 means = [zero_dce.light_curve(low, alpha).mean() for alpha in reach]
 effect = f"the maps reach {reach[0]:.3f} in place of {reach[1]:.3f}; one curve lifts the photo "
 effect += f"from {low.mean():.3f} to {means[0]:.3f} in place of {means[1]:.3f}"
-findings.append(examine("tanh twice", "restorers", check_maps, copied_maps, mended_maps, effect))
+examine("tanh twice", "restorers", check_maps, copied_maps, mended_maps, effect)
 
 # %% [markdown]
 # ## Training, and two networks against each other
 #
 # Layers that behave differently in training and in use, and two networks that must not move at
-# once: here it matters *when* something is said, not only what.
+# once: here it matters *when* something is done, not only what.
 #
 # ### Test photos that train
 #
-# The pix2pix tutorial enhances its test photos with `training=True`: the paper asks for statistics
-# of the test photo. But that call does one thing more.
+# The pix2pix tutorial enhances its test photos with `training=True`, because the paper asks for the
+# statistics of the test photo itself in batch normalisation. But that call does one thing more: it
+# moves the averages that batch normalisation keeps for later, so the test photos become a part of
+# the network. `05_pix2pix` normalises each photo by itself, which gives what the paper wanted and
+# keeps nothing.
+#
+# A test may read a network and must not write to it. All its weights, the averages among them,
+# are the same afterwards, to the bit.
 
 
 # %%
@@ -1002,16 +963,6 @@ def mended_test(generator, photo):
     return np.asarray(generator(photo[None], training=False))[0]
 
 
-# %% [markdown]
-# <details><summary>Found?</summary>It also moves the averages that batch normalisation keeps: the
-# test photos become a part of the network. `05_pix2pix` normalises each photo by itself, which
-# gives what the paper wanted and keeps nothing.</details>
-#
-# A test may read a network and must not write to it. All its weights, the averages among them,
-# are the same afterwards, to the bit.
-
-
-# %%
 def check_test(enhance):
     """Enhancing a photo leaves the network as it was."""
     generator = definitions("05_pix2pix").unet(4, 3, "batch", dropout=0.0)
@@ -1020,20 +971,23 @@ def check_test(enhance):
     return all(np.array_equal(a, b) for a, b in zip(before, generator.get_weights(), strict=True))
 
 
+# %% [markdown]
+# On a small generator that was not trained; *contrast* is the standard deviation of its result:
+
 # %%
 generator = definitions("05_pix2pix").unet(8, 3, "batch", dropout=0.0)
 before = mended_test(generator, low)
 for _ in range(10):
     copied_test(generator, normal)
 change = np.abs(mended_test(generator, low) - before).mean() / before.std()
-effect = f"after ten test photos another one comes out different, by {change:.0%} of its contrast"
+effect = f"after ten test photos another one comes out different, by {change:.1%} of its contrast"
 where = "TensorFlow's pix2pix tutorial"
-findings.append(examine("test photos train", where, check_test, copied_test, mended_test, effect))
+examine("test photos train", where, check_test, copied_test, mended_test, effect)
 
 # %% [markdown]
 # ### Brightness, normalised away
 #
-# **Find the slip.** The last two lines of a generator that is to *brighten* photos.
+# **Find the slip.** The last two layers of a generator that is to *brighten* photos.
 
 
 # %%
@@ -1046,6 +1000,9 @@ def copied_output(x):
 # %% [markdown]
 # <details><summary>Found?</summary>Normalised over the batch, each colour has a mean and a spread
 # that no photo can change. `06_resnet_gan` takes this project apart and repairs it.</details>
+#
+# The question is about brightness alone, so the picture may be noise. It needs no training
+# either: what a normalisation takes away, no weight before it can give back.
 
 
 # %%
@@ -1054,16 +1011,10 @@ def mended_output(x):
     return ops.tanh(x)
 
 
-# %% [markdown]
-# The question is about brightness alone, so the picture may be noise. It needs no training
-# either: what a normalisation takes away, no weight before it can give back.
-
-
-# %%
 def check_output(output):
     """Less light in, less light out."""
-    ramp = np.random.default_rng(0).random((1, 8, 8, 3)).astype("float32")
-    bright, dark = (float(ops.mean(output(2 * light * ramp - 1))) for light in (1.0, 0.25))
+    photo = np.random.default_rng(0).random((1, 8, 8, 3)).astype("float32")
+    bright, dark = (float(ops.mean(output(2 * light * photo - 1))) for light in (1.0, 0.25))
     return dark < bright - 0.1
 
 
@@ -1072,9 +1023,9 @@ ends = []
 for output in (copied_output, mended_output):
     lights = [float(ops.mean(output(2 * photo[None] - 1))) for photo in (normal, normal / 4)]
     ends.append(f"{lights[0]:+.2f} and {lights[1]:+.2f}")
-effect = f"a photo and a quarter of its light end at {ends[0]} in place of {ends[1]}"
-where, form = "a residual GAN", (copied_output, mended_output)
-findings.append(examine("normalised before tanh", where, check_output, *form, effect))
+effect = f"means of a photo and of a quarter of its light: {ends[0]} in place of {ends[1]}"
+where = "a residual GAN"
+examine("normalised before tanh", where, check_output, copied_output, mended_output, effect)
 
 # %% [markdown]
 # ### Frozen for ever
@@ -1092,8 +1043,12 @@ def copied_freezing(discriminator):
 
 # %% [markdown]
 # <details><summary>Found?</summary>Keras 2 remembered at `compile` what was trainable, so the
-# discriminator still learnt in its own turn. Keras 3 reads the flag whenever it trains: it never
-# learns again. `05_pix2pix` freezes nothing and takes gradients for chosen weights.</details>
+# discriminator still learnt in its own turn. Keras 3 reads the flag whenever it trains: the
+# convolutions never learn again. `05_pix2pix` freezes nothing and takes gradients for chosen
+# weights.</details>
+#
+# Ask for movement, not for a loss: a loss may fall while only the normalisations learn. So we look
+# at the kernels of the convolutions, before and after a step.
 
 
 # %%
@@ -1113,31 +1068,42 @@ def step_of(prepare, photos):
     return sum(float(np.abs(after - old).sum()) for old, after in moves)
 
 
-# %% [markdown]
-# Ask for movement, not for a loss: a loss may fall while only the normalisations learn.
-
-
-# %%
 def check_freezing(prepare):
     """A step of the discriminator moves the discriminator."""
     return step_of(prepare, list(np.random.default_rng(0).random((2, 1, 32, 32, 3)))) > 0
 
 
+# %% [markdown]
+# The steps of all numbers in the kernels, added up without their signs:
+
 # %%
-moves = [
-    step_of(prepare, [low[None], normal[None]]) for prepare in (copied_freezing, mended_freezing)
-]
-effect = f"a step moves it by {moves[0]:.1f} in place of {moves[1]:.1f}"
-form = copied_freezing, mended_freezing
-findings.append(examine("frozen discriminator", where, check_freezing, *form, effect))
+moves = [step_of(form, [low[None], normal[None]]) for form in (copied_freezing, mended_freezing)]
+effect = f"a step moves its kernels by {moves[0]:.1f} in place of {moves[1]:.1f}"
+where = "a residual GAN"
+examine("frozen discriminator", where, check_freezing, copied_freezing, mended_freezing, effect)
 
 # %% [markdown]
 # ## Tests that cannot fail
 #
-# Some of these copies have tests, and they pass. A test deserves a check of its own: does it fail
-# where it should?
-#
-# **What does this one see?** The loss is the smoothness from above.
+# At least one of these collections has tests, and they pass. A test deserves a check of its own:
+# does it fail where it should? It is asked with two pieces of code, of which one is wrong. Whoever
+# mends something should keep the broken form for this.
+
+
+# %%
+def check_of_test(test, right, wrong):
+    """The test passes the mended code and fails the copied code."""
+    return test(right) and not test(wrong)
+
+
+def told(test, right, wrong):
+    """Tell what a test says about both forms of some code."""
+    return f"it passes the copied code: {test(wrong)}, the mended code: {test(right)}"
+
+
+# %% [markdown]
+# **What do these two see?** The first tests the smoothness loss from above, the second the flip
+# that lost its reference. Both are shown as copied.
 
 
 # %%
@@ -1146,89 +1112,81 @@ def copied_zeros(loss):
     return loss(np.zeros((1, 8, 8, 24))) == 0
 
 
-def mended_zeros(loss):
-    """Test a loss of maps: steps of 1 down a ramp count twice, in each of 24 channels."""
-    ramp = np.tile(np.arange(8.0)[:, None, None], (1, 9, 24))[None]
-    return np.isclose(loss(ramp), 2 * 24)
-
-
-# %% [markdown]
-# A test is tested with two pieces of code, of which one is wrong. Whoever mends something should
-# keep the broken form for this.
-
-
-# %%
-def check_zeros(test):
-    """The test passes the mended smoothness and fails the copied one."""
-    return test(mended_smoothness) and not test(copied_smoothness)
-
-
-# %% [markdown]
-# <details><summary>Found?</summary>Nothing: zeros divided by anything are zero.</details>
-
-# %%
-forms = {"as copied": copied_smoothness, "mended": mended_smoothness}
-seen = [f"{copied_zeros(loss)} for the loss {name}" for name, loss in forms.items()]
-effect = "the test says " + " and ".join(seen)
-where, form = "restorers", (copied_zeros, mended_zeros)
-findings.append(examine("zeros alone", where, check_zeros, *form, effect))
-
-# %% [markdown]
-# And what do tests of shapes see of the flip that lost its reference?
-
-
-# %%
 def copied_shapes(flip):
     """Test a paired flip, as copied."""
     sides = flip(np.zeros((4, 5, 3)), np.ones((4, 5, 3)))
     return all(side.shape == (4, 5, 3) for side in sides)
 
 
+# %% [markdown]
+# <details><summary>Found?</summary>Nothing: zeros divided by anything are zero, and the dark photo
+# has the shape of the reference.</details>
+#
+# A test sees something when its input has steps, and two sides that differ. A ramp with a step of 1
+# from row to row costs 2 in each of 24 channels, whatever its size; and ones stay ones, on their
+# side.
+
+
+# %%
+def mended_zeros(loss):
+    """Test a loss of maps."""
+    ramp = np.tile(np.arange(8.0)[:, None, None], (1, 9, 24))[None]
+    return np.isclose(loss(ramp), 2 * 24)
+
+
 def mended_shapes(flip):
-    """Test a paired flip: ones stay ones, on their side."""
+    """Test a paired flip."""
     low, normal = flip(np.zeros((4, 5, 3)), np.ones((4, 5, 3)))
     return low.max() == 0 and normal.min() == 1
 
 
-def check_shapes(test):
-    """The test passes the mended flip and fails the copied one."""
-    return test(mended_flip) and not test(copied_flip)
-
-
 # %%
-forms = {"as copied": copied_flip, "mended": mended_flip}
-effect = "the test says " + " and ".join(
-    f"{copied_shapes(flip)} for the flip {name}" for name, flip in forms.items()
-)
-findings.append(examine("shapes alone", where, check_shapes, copied_shapes, mended_shapes, effect))
+code = mended_smoothness, copied_smoothness
+effect = told(copied_zeros, *code)
+examine("zeros alone", "restorers", check_of_test, copied_zeros, mended_zeros, effect, *code)
+code = mended_flip, copied_flip
+effect = told(copied_shapes, *code)
+examine("shapes alone", "restorers", check_of_test, copied_shapes, mended_shapes, effect, *code)
 
 # %% [markdown]
 # ## All findings
 #
-# The table is made of what the cells above measured.
+# The table is made of what the cells above measured. A check that is worth keeping says *caught*
+# and then *passes*. One that passes both forms looks at the wrong thing, and one that catches both
+# asks for something that right code does not do. How large an effect is says nothing about the
+# check: the swapped names change no result, and are caught as surely as a score that is 48 dB too
+# high.
 
 # %%
 head = "| slip | where | effect, measured here | check | as copied | mended |"
-rows = ["| " + " | ".join(row) + " |" for row in findings]
-Markdown("\n".join([head, "|---|---|---|---|---|---|", *rows]))
-
-# %%
+rows = ["| " + " | ".join(row) + " |" for row in FINDINGS]
 caught, passed = (
-    sum(row[n] == word for row in findings) for n, word in ((4, "caught"), (5, "passes"))
+    sum(row[n] == word for row in FINDINGS) for n, word in ((4, "caught"), (5, "passes"))
 )
-print(f"{len(findings)} slips; {caught} copies are caught, {passed} mended forms pass")
+print(f"{len(FINDINGS)} slips; {caught} copies are caught, {passed} mended forms pass")
+Markdown("\n".join([head, "|---|---|---|---|---|---|", *rows]))
 
 # %% [markdown]
 # Nearly all checks are of three kinds: an answer known in **closed form** (a shift, a ramp), a
 # **symmetry** (turn it, reorder it, do it twice), and a **change that must show** (move a stream,
-# take light away). Where a flat or a square picture could hide the slip, the input is neither. None
-# needs a data set.
+# take light away). Where a flat picture could hide the slip, the input is not flat. None needs a
+# data set.
 #
 # ## The copy as a whole
 #
-# What keras.io made of MIRNet, in one network. Besides the slips above, its lower streams start
-# from the raw input, nothing is shared, convolutions have biases and PReLU is ReLU. We build it
-# anew from its description.
+# One slip at a time tells what that slip does; the copies have several at once. Here is what
+# keras.io made of MIRNet, in one network, built anew from its description. The softmax, the
+# attention of one pixel, the maximum and the repeated pixels of above are in it; the lost stream,
+# which was mended there, is not. And it departs from the paper's network in ways that are no slips:
+#
+# - the two lower streams start from the input of the block, halved once and twice, where the paper
+#   halves what attention has made of the stream above;
+# - each attention, fusion and resizing has weights of its own, where the paper's are used again;
+# - convolutions have biases, and ReLU stands where the paper has PReLU, ReLU with a slope for
+#   negative values that is learnt.
+#
+# First the convolution that all parts are made of, and the fusion. Its softmax is the *activation*
+# of a convolution, and an activation works on the last axis, the channels; the slip is that short.
 
 
 # %%
@@ -1250,8 +1208,9 @@ def keras_io_fusion(channels):
 
 
 # %% [markdown]
-# The attention unit: mean and maximum are looked at by one pixel at a time. And the resizing, which
-# makes new weights for each way from level to level that it is asked for:
+# The attention unit has two halves. One weighs channels by their means over the photo; the other
+# weighs pixels, and looks at mean and maximum one pixel at a time. Both act on the same features,
+# and a convolution of 1×1 mixes the results:
 
 
 # %%
@@ -1270,6 +1229,11 @@ def keras_io_attention(channels):
     return attend
 
 
+# %% [markdown]
+# Resizing goes from level to level, each time half or twice the size, along two paths that are
+# added up. It makes new weights for each way that it is asked for:
+
+
 # %%
 def keras_io_resize(x, features, start, stop):
     """Bring features from one level to another as the copy does, with new weights each time."""
@@ -1286,8 +1250,10 @@ def keras_io_resize(x, features, start, stop):
 
 
 # %% [markdown]
-# Block and network. Compare them with `multi_scale_block` of `04_mirnet`: which lines would share
-# weights there?
+# The block makes three streams, gives each its attention, fuses all three at each level, gives the
+# results attention again, and fuses once more at full resolution. The network adds up what groups
+# of such blocks contribute. Compare with `multi_scale_block` of `04_mirnet`: which lines would
+# share weights there?
 
 
 # %%
@@ -1317,8 +1283,9 @@ def keras_io(features=64, groups=3, blocks=2):
 
 
 # %% [markdown]
-# Copy and network at one size. (At the size of the paper a test builds both: 44,157,007 parameters
-# for the copy, 31,787,419 for the paper's network.)
+# The copy, and the network of `04_mirnet` with as many features, groups and blocks. (At the size
+# of the paper a test builds both: 44,157,007 parameters for the copy, 31,787,419 for the paper's
+# network.)
 
 # %%
 numbers = (features, groups, blocks)
@@ -1331,8 +1298,10 @@ for model in (keras_io(*numbers), mirnet.mirnet(*numbers)):
 # Above, a network that was trained *without* a slip met it afterwards. One trained *with* it can
 # make up for much. What a part is worth then shows in an *ablation*: train without it, or with
 # another in its place, all else alike. We take the network of `04_mirnet` and change one thing at a
-# time, as the copy did. The parts of a block are its arguments, so a change is the block with one
-# argument given.
+# time: four changes that are in this copy or once were. The parts of a block are its arguments, so
+# a change is the block with one argument given: another axis for the softmax, another size for
+# spatial attention, other ways to halve and double, or the numbers of the streams that the last
+# fusion gets.
 
 
 # %%
@@ -1353,8 +1322,11 @@ def changed_blocks(code):
 
 
 # %% [markdown]
-# A fair yardstick belongs beside them: is all this better than a plain U-Net of residual blocks
-# with channel attention? Its width is chosen so that a training step takes about as long.
+# A yardstick belongs beside them: is all this better than a plain U-Net of residual blocks with
+# channel attention? This U-Net goes down to a quarter of the resolution once and comes up once,
+# with a shortcut (`skips`) at each level; MIRNet goes down and up in each block. The U-Net's width
+# is chosen so that it takes about as long for a photo as our network with the settings of the
+# record below.
 
 
 # %%
@@ -1377,9 +1349,11 @@ def residual_unet(code, width=36):
 
 
 # %% [markdown]
-# All get the same seed, steps, crops and loss; of each the best weights are measured. How much of
-# a difference is chance? Two more runs of the network, with other seeds, tell. By default only the
-# copy is trained, to see that it runs; the profile `cpu` trains them all.
+# All get the same steps, crops and loss, and all but two the same seed; of each the best weights
+# are measured. How much of a difference is chance? Two more runs of our network, with other seeds,
+# give an idea. `base` is the size of `04_mirnet` with three blocks, which says what depth brings
+# alone. By default only the copy is trained, to see that it runs; the profile `cpu` trains them
+# all.
 
 # %%
 own = partial(mirnet.mirnet, *numbers)
@@ -1388,6 +1362,11 @@ builders |= {name: partial(own, block=block) for name, block in changed_blocks(m
 builders |= {"keras_io": partial(keras_io, *numbers), "unet": partial(residual_unet, mirnet)}
 other_seeds = {"mirnet_seed_1": 1, "mirnet_seed_2": 2}
 builders |= dict.fromkeys(other_seeds, own)
+
+# %% [markdown]
+# Training is that of `04_mirnet`, which keeps the weights of the best measurement on validation
+# photos. (The scores below are of the same photos. That flatters all of them, so they are for
+# comparing with each other only.)
 
 
 # %%
@@ -1415,8 +1394,8 @@ for name in ablations:
     compared[name] = train_alike(mirnet, builders[name], *alike)
 
 # %% [markdown]
-# Zero-DCE as shipped joins in, and what each costs is measured in the same run: the mean time
-# for a photo, and the parameters.
+# Zero-DCE joins in as it is shipped, trained elsewhere and without references. What each costs goes
+# into the record too: the mean time for a photo, and the parameters.
 
 # %%
 compared["zero_dce"] = load_enhancer("zero_dce")
@@ -1442,27 +1421,31 @@ ablations_lol = evaluation.load_records("mirnet_rivals")
 Markdown(evaluation.table(ablations_lol))
 
 # %% [markdown]
-# What lies within the spread of the three seeds means nothing. Computed from the record:
+# What lies within the spread of the three seeds cannot be told from chance, and three seeds are
+# few: a fourth might widen the spread. So only gaps well beyond it count. Computed from the record,
+# against the mean of the three:
 
 # %%
 score_of = {name: record["summary"]["psnr"]["mean"] for name, record in ablations_lol.items()}
 seeds = [score_of[name] for name in ("mirnet", "mirnet_seed_1", "mirnet_seed_2")]
 print(f"three seeds: {max(seeds) - min(seeds):.2f} dB apart, mean {np.mean(seeds):.2f} dB")
-for name in ("channel_softmax", "pixel_attention", "max_and_nearest", "lost_stream", "keras_io"):
-    gap = np.mean(seeds) - score_of[name]
-    beyond = "more than" if gap > max(seeds) - min(seeds) else "no more than"
-    print(f"{name:16} {gap:+.2f} dB behind, {beyond} seeds differ")
+for name in (*changed_blocks(mirnet), "keras_io", "unet", "base"):
+    gap = score_of[name] - np.mean(seeds)
+    beyond = "more than" if abs(gap) > max(seeds) - min(seeds) else "no more than"
+    print(f"{name:16} {gap:+.2f} dB, {beyond} seeds differ")
 
 # %% [markdown]
-# Changes were made one at a time, and `keras_io` has them all and more: raw streams, nothing
-# shared, ReLU. These three were not taken out one by one, so no row says what each of them costs.
-# And a slip that costs nothing here is still a slip: whoever reads the code learns another network
-# than the paper's.
+# The changes were made one at a time. `keras_io` has several of them, and also its own streams,
+# weights and activations; these were not taken out one by one, so no row says what each of them
+# costs. Nor does a row say more than that training was alike: short, on small crops, and with
+# settings that were chosen for our network. And a slip that costs nothing here is still a slip:
+# whoever reads the code learns another network than the paper's.
 #
 # ## Where it fails
 #
-# **A check sees what it looks at.** A PSNR of grey values, reported as PSNR, is another habit of
-# public code (`02_metrics`). Our check of the peak has no objection, and a colour cast goes unseen:
+# **A check sees what it looks at.** The PSNR of grey values is another convention of public code
+# (`02_metrics`). Where it is reported as PSNR, our check of the peak has no objection, because its
+# two images differ by the same amount in all colours; and most of a colour cast goes unseen:
 
 
 # %%
@@ -1478,8 +1461,9 @@ display.show_images({"normal": normal, "warm cast": cast})
 
 # %% [markdown]
 # **A rebuilt slip is not the project.** The lines above are ours, in the form that shows the slip;
-# a project may have mended it since. **One photo.** An effect measured on it says that there is
-# one, not how large it is elsewhere.
+# a project may have mended it since.
+#
+# **One photo.** An effect measured on it says that there is one, not how large it is elsewhere.
 #
 # ## Exercises
 #
@@ -1504,14 +1488,15 @@ with np.errstate(divide="ignore"):  # grey values that are equal have no error a
 # **2.** The softmax of `04_mirnet`'s `branch_weights` takes its axis as an argument. What do the
 # weights of the branches add up to for each channel, with either axis?
 #
-# <details><summary>Solution</summary>Over the branches they add up to one for each channel, over
-# the channels to about three divided by their number. The next cell shows both.</details>
+# <details><summary>Solution</summary>Over the branches they add up to one for each channel. Over
+# the channels they differ from channel to channel, and are three divided by the number of channels
+# on average. The next cell shows both.</details>
 
 # %% tags=["solution"]
 wide = np.random.default_rng(seed).random((1, 8, 8, 64)).astype("float32")
 for name, axis in {"branches": 0, "channels": -1}.items():
     total = ops.convert_to_numpy(ops.sum(mirnet.branch_weights(64, axis)([wide] * 3), axis=0))
-    print(f"softmax over {name}: {total.min():.3f} to {total.max():.3f}")
+    print(f"softmax over {name}: {total.min():.3f} to {total.max():.3f}, mean {total.mean():.4f}")
 
 # %% [markdown]
 # **3.** The best score in the log of keras.io's MIRNet is 67.95 dB, the last 67.15 dB, on crops of
@@ -1528,11 +1513,12 @@ print(", ".join(f"{reported} dB: {reported - bonus:.2f} dB" for reported in (67.
 # %% [markdown]
 # ## What was learnt
 #
-# - Wrong code runs. Slips that crash are found in a minute; these were copied for years.
+# - Wrong code runs. A slip that crashes is found at once; some of these were copied from project to
+#   project.
 # - A check is a question with a known answer, asked of code: closed forms, symmetries, changes that
 #   must show. It takes a ramp, not a data set.
-# - Zeros and shapes ask nothing.
-# - A score that looks too good is the first symptom; an autopsy begins with the metric.
+# - Tests with zeros, or of shapes alone, passed the wrong code.
+# - A score that looks too good is a symptom; an autopsy begins with the metric.
 # - What a change of a network costs, only training alike can tell, and only beyond what seeds do.
 
 # %%

@@ -45,7 +45,7 @@ if "google.colab" in sys.modules:  # elsewhere the package is installed already
 #
 # - what an exported network is: a list of operations and the numbers for them, which a few lines
 #   of NumPy can run;
-# - how to prove that an export does the same, and which comparisons prove nothing;
+# - how to show that an export does the same, and which comparisons show nothing;
 # - how int8 stores numbers, and two mistakes that are made with it;
 # - how to measure speed: the first call, the later ones, and the start of the program;
 # - what batches and threads bring, and when a quicker runtime has paid for its start.
@@ -97,7 +97,7 @@ start("15_runtimes", globals())
 
 # %% [markdown]
 # What we work with: the enhancer to export, and the two of Zero-DCE, which are small enough to be
-# taken apart. Eight dark photos are there to calibrate int8 with.
+# taken apart. Eight dark photos are for int8, which needs examples (below).
 
 # %%
 folder = core.run_folder("15_runtimes", output_dir)
@@ -150,9 +150,9 @@ def convolve(x, kernel, bias):
 
 
 # %% [markdown]
-# DCE-Net of `03_zero_dce` is seven of these, with three outputs that are kept and joined again.
-# So this is a complete runtime for it. (Around the network the photo is reduced beforehand, and the
-# curves follow; both are simpler still.)
+# DCE-Net of `03_zero_dce` is seven of these, with three outputs that are kept and joined again. A
+# *runtime* is a program that runs a network, and this is a complete one for DCE-Net. (The photo is
+# reduced beforehand, and the curves follow; both are simpler still.)
 
 
 # %%
@@ -170,8 +170,8 @@ def draw_maps(cells, layers):
 
 
 # %% [markdown]
-# The numbers come from the trained network, cut behind its last convolution into two: one that
-# draws the maps, and one that applies the curves. Keras and the runtime above draw the maps of one
+# The numbers come from the trained network. It is cut behind its last convolution into two: one
+# part draws the maps, and one applies the curves. Keras and the runtime above draw the maps of one
 # photo. Do they agree?
 
 
@@ -194,9 +194,9 @@ print(f"largest difference of the maps from Keras: {np.abs(ours - theirs).max():
 # %% [markdown]
 # ### Why not to the last bit?
 #
-# float32 keeps 24 significant bits and rounds each sum. In another order the same numbers give
+# float32 keeps 24 significant bits and rounds each sum. In another order the same numbers may give
 # another sum, and a runtime adds in whatever order is quick. The products of one window with one
-# kernel, added up in three ways:
+# kernel, added up in three ways, beside their sum in float64, which keeps 53 bits:
 
 # %%
 window = np.random.default_rng(seed).random(288, np.float32)
@@ -204,7 +204,7 @@ products = window * layers[1][0][..., 0].ravel()
 orders = {
     "one after the other": np.cumsum(products)[-1],
     "from the end": np.cumsum(products[::-1])[-1],
-    "in pairs": products.sum(),
+    "as NumPy adds": products.sum(),
 }
 exact = products.sum(dtype=np.float64)
 for name, total in orders.items():
@@ -212,9 +212,8 @@ for name, total in orders.items():
 
 # %% [markdown]
 # So *the same* must mean *the same but for rounding*: far below a step of 8 bits, which is 1/255.
-# Errors of rounding pass through all layers and add up, so how far they go is measured at the end,
-# on the result. A mistake in the conversion is of another size, as we shall see.
-# The package accepts 1e-4 of a float export.
+# Errors of rounding pass through all layers and may add up, so how far they go is measured at the
+# end, on the result. Mistakes are of another size, as we shall see.
 #
 # ## Export
 #
@@ -245,8 +244,8 @@ for target in enhancers.EXPORT_TARGETS:
         print(f"{target:12} largest difference {done[1]['difference']:.1e}")
 
 # %% [markdown]
-# What is in such a file? The list of operations, and the numbers. Of one Keras layer may become
-# several operations, or of several one, and what the converter knows in advance is computed once
+# What is in such a file? The list of operations, and the numbers. One Keras layer may become
+# several operations, and several may become one; what does not depend on the photo is computed once
 # and for all.
 
 
@@ -265,8 +264,8 @@ if "onnx" in written:
 
 # %% [markdown]
 # Exports answer like a Keras model, so they take its place in an `Enhancer`, which pads and cuts.
-# OpenVINO can also compute in the precision that the processor is quickest in, which is bfloat16,
-# with 8 significant bits, where there are instructions for it (`openvino-fast`).
+# OpenVINO can also choose a precision by the processor (`openvino-fast`): where there are
+# instructions for bfloat16, which has 8 significant bits, it computes in that.
 
 # %%
 keras_file = core.data_dir() / "pretrained" / exported / "model.keras"
@@ -281,7 +280,7 @@ if "openvino" in written:
 # %% [markdown]
 # ## Parity: does it do the same?
 #
-# **Parity** is that an exported network does what the original does. It is shown by comparing,
+# **Parity** means that an exported network does what the original does. It is shown by comparing,
 # and a comparison is worth what it would notice. Here are three mistakes that are easily made
 # around an export: values that go from 0 to 255, colours in the order blue, green, red, and a
 # network that was exported for one size, to which every photo is then stretched.
@@ -304,8 +303,9 @@ mistakes = {
 }
 
 # %% [markdown]
-# And four pictures to compare on. The first two are what a program is often tried with, because
-# they are at hand; the third is a photo, of the one size that the third mistake was made for.
+# And four pictures to compare on. The first two have one value each, and are quickly made; the
+# third is part of a photo, of the one size that the third mistake was made for; the last is the
+# photo.
 
 # %%
 grey = np.full((*SIZE, 3), 0.2, np.float32)
@@ -331,7 +331,7 @@ for place, probe in enumerate(probes):
 
 # %% [markdown]
 # So compare on photos, of more than one size, and with all that stands around the network: reading,
-# colours, range, padding. A picture of one value says little, however often it is tried.
+# colours, range, padding. A picture of one value says little.
 #
 # ## int8, and what is wrong with it
 #
@@ -339,8 +339,8 @@ for place, probe in enumerate(probes):
 #
 # $$q = \mathrm{round}(x / S) + Z, \qquad x \approx S\,(q - Z),$$
 #
-# and what lies beyond the ends becomes the end. The file has a quarter of the bytes, and products
-# of small integers are quick. In floating point it looks like this:
+# and what lies beyond the ends becomes the end. A number takes a quarter of the bytes of a float32,
+# and products of small integers can be quick. Computed in floating point, it looks like this:
 
 
 # %%
@@ -386,7 +386,7 @@ for name, values in errors.items():
     print(f"{name}: least error at {shares[int(np.argmin(values))]:.1f} of the largest feature")
 
 # %% [markdown]
-# Features of 0, which ReLU makes, are met exactly by a level. The formula does not know that: it
+# ReLU makes features of 0, and these are met exactly by a level. The formula does not know that: it
 # supposes that all remainders are equally frequent.
 #
 # ### The first mistake: the curves too
@@ -476,8 +476,9 @@ if all_of_it and maps_only:
 display.show_images(shown)
 
 # %% [markdown]
-# Green along one row of the wall; a smooth line is what it should be. All three results are
-# float32: what was lost in between cannot be seen in the type of a result.
+# Green along one row of the wall; a smooth line is what it should be. (Where two lines agree, the
+# later one covers the other.) All three results are float32: what was lost in between cannot be
+# seen in the type of a result.
 
 # %%
 rows = {name: result[30, :180, 1] for name, result in shown.items()}
@@ -495,18 +496,18 @@ for name, result in shown.items():
     print("" if name == "float" else f", PSNR {psnr(result, shown['float']):.1f} dB")
 
 # %% [markdown]
-# An error in the maps moves the curve a little, and by the same for all pixels around. That makes
-# no steps, but it may make a tint, and on the wall both are easily seen. The curves themselves have
-# no weights to shrink: in int8 they save next to nothing, and cost the smoothness of the photo.
+# An error in the maps moves the curve a little, and by about the same for all pixels around. That
+# makes no steps, but it may make a tint. The curves themselves have no weights to shrink: in int8
+# they make the file no smaller, and cost the smoothness of the photo.
 #
 # Where there is a tint, is it due to the wall, which is not like the photos of the calibration?
 # That brings us to
 #
 # ### The second mistake: calibration on other photos
 #
-# These networks reduce their photo first. Of a crop their convolutions see a few cells, most of
-# them at the padded border, and learn ranges that no photo has. Zero-DCE++, calibrated on crops
-# and on whole photos:
+# These networks reduce their photo first. Of a crop of 120×120 pixels their convolutions see 5×5
+# cells, most of them at the padded border, and the ranges that are found are not those of a photo.
+# Zero-DCE++, calibrated on crops and on whole photos:
 
 
 # %%
@@ -546,9 +547,9 @@ display.show_images(pictures)
 #
 # ### The start, and the photos after it
 #
-# Whoever brightens one photo waits for the program to start; whoever brightens a thousand does not
-# notice. So they are measured apart. The first call of a network is not like the others either:
-# memory is taken, and code is made for this size. It counts to the start.
+# Whoever brightens one photo waits for the program to start; among a thousand photos the start is
+# soon forgotten. So the two are measured apart. The first call of a network is not like the others
+# either: memory is taken, and code may be made for this size. It counts as part of the start.
 #
 # Each runtime gets a process of its own, so that its start and its memory are its own, and no
 # threads of another one are about. The program imports what it needs, loads the network, enhances
@@ -573,8 +574,9 @@ print(json.dumps(told))
 """
 
 # %% [markdown]
-# Of several runs the quickest counts: whatever else the machine does can only make one slower. How
-# much else that is, its load says: how many programs wanted a core in the last minute, on average.
+# Of several runs the quickest counts, because what else the machine does makes runs slower. How
+# much else that is, its *load* says: how many programs ran or waited for a core in the last minute,
+# on average.
 
 # %%
 here, times = core.machine(), {}
@@ -586,8 +588,8 @@ for name in runtimes:
 print(f"{here['cores']} cores, load before {here['load_before']:.1f}")
 
 # %% [markdown]
-# The record holds the times with the accuracy, for the same three pairs: the PSNR of the last
-# column is that against the well-lit photo, which a good export leaves as it is.
+# The record holds the times together with the accuracy: the PSNR of the enhanced photos of three
+# pairs against the well-lit ones, which a good export leaves as it is.
 
 # %%
 pairs, records = data.load(source, "val", seed)[:3], []
@@ -598,8 +600,8 @@ for name, runtime in runtimes.items():
 evaluation.save_records("15_runtimes", records, folder).name
 
 # %% [markdown]
-# The start is told in seconds, a later photo in milliseconds, memory is the most that the process
-# held, and the difference is the largest of any value from Keras:
+# *Start* is the time to the first result, *a photo* that of a later one, *memory* the most that the
+# process held, and *largest difference* that of any value from what Keras gives:
 
 # %%
 head = "runtime, start (s), memory (MB), a photo (ms), file (MB), largest difference (of 255)"
@@ -635,10 +637,10 @@ labels = "seconds from the start to the first photo", "photos per second after t
 display.cost_chart(costs, *labels)
 
 # %% [markdown]
-# Float exports are the same network in another coat; bfloat16 and int8 round, and the table says
-# how far that goes (on a processor without bfloat16 nothing changes). Keras brings its whole
-# backend along, training included, and a SavedModel needs TensorFlow too. The chart shows both
-# costs at once: good is what lies to the left and at the top.
+# Float exports compute the same but for rounding; bfloat16 and int8 round more, and the table says
+# how far that goes (on a processor without bfloat16, `openvino-fast` may not differ). To start,
+# Keras loads its whole backend, training included, and a SavedModel needs TensorFlow too. The chart
+# shows both costs at once: good is what lies to the left and at the top.
 #
 # Which runtime is quickest depends on network, size of the photo, processor, and on what else the
 # processor does: threads that share the work of one photo wait for the one that is interrupted.
@@ -646,9 +648,9 @@ display.cost_chart(costs, *labels)
 #
 # ### When has it paid?
 #
-# With $s$ for the start and $t$ for each later photo, $n$ photos take $s + (n - 1)\,t$. A runtime
-# with the longer start but the shorter $t$ has paid for it after some photos, and one that must
-# be converted to first has that to pay for, too.
+# With $s$ seconds for the start and $t$ for each later photo, $n$ photos take $s + (n - 1)\,t$. A
+# longer start with a shorter $t$ has paid after some photos. Where the network must first be
+# converted for a runtime, that has to be paid for, too.
 
 
 # %%
@@ -689,15 +691,16 @@ for name, told in written.items():
     print(f"{name:12} {told['seconds']:4.1f} s to convert; with that, quicker than keras: {when}")
 
 # %% [markdown]
-# The file of an export is made once and used often, so in most programs the conversion counts for
-# nothing. In a command that may be called for any network it does: `lle enhance` keeps what it has
-# converted, and converts only for photos enough.
+# Where the file of an export is made once and used often, its conversion hardly counts. In a
+# command that may be called for any network it does: `lle enhance` keeps what it has converted, and
+# converts only if there are photos enough.
 #
 # ### Batches
 #
-# Networks take several photos at once. A graphics card, which has thousands of units to keep busy,
-# gains much by it. A processor is busy with one photo already, unless that is small. For photos of
-# 192×192, photos per second as a multiple of what one at a time makes (1 is no gain):
+# Networks take several photos at once. A graphics card has thousands of units to keep busy, and a
+# small photo may be too little work for them. The few cores of a processor are sooner busy with one
+# photo, and may gain nothing. For photos of 192×192, photos per second as a multiple of what one at
+# a time makes (1 is no gain):
 
 # %%
 per_second = {name: np.array(batches) / np.array(taken["batches"]) for name, taken in times.items()}
@@ -752,14 +755,14 @@ if "onnx" in written:
     by_threads = {n: min(speed.timed(lambda n=n: sessions[n](low))["runs"]) for n in counts}
 for n, seconds in by_threads.items():
     share = "" if n == 1 else f", undivided share {undivided(by_threads[1], seconds, n):.0%}"
-    print(f"{n:2} threads {1000 * seconds:5.0f} ms{share}")
+    print(f"threads {n:2}: {1000 * seconds:5.0f} ms{share}")
 
 # %% [markdown]
-# (A share below 0 or above 100 % is not what the law knows: other work on the machine, or threads
-# that wait for each other.)
+# (A share below 0 or above 100 % lies outside the law: then other work on the machine, or threads
+# that wait for each other, decided.)
 #
-# The cores can also work on a photo each: many sessions of one thread side by side. That divides
-# all of the work, and no photo gets quicker.
+# The cores can also work on a photo each, with one thread for each photo. That divides all of the
+# work, but makes no single photo quicker.
 
 
 # %%
@@ -776,7 +779,7 @@ if by_threads:
     for threads, workers in ((cores, 1), (1, cores)):
         run, photos = session(written["onnx"]["path"], threads), [low] * 4 * cores
         most = max(rate(run, photos, workers) for _ in range(3))
-        print(f"{workers} at a time, {threads} threads for each: {most:.0f} photos per second")
+        print(f"photos at a time {workers}, threads for each {threads}: {most:.0f} per second")
 
 # %% [markdown]
 # ### The whole command
@@ -798,7 +801,7 @@ for case in record["cases"] if record else ():
 
 # %% [markdown]
 # Files must be read and written whatever the runtime, so the network's share of the time bounds
-# what a quicker runtime can bring to the command. That is Amdahl's law again.
+# what a quicker runtime can bring to the command: Amdahl's law again.
 #
 # `lle enhance` takes the quickest of this record whose results differ by no more than rounding, if
 # OpenVINO is installed and there are photos enough to pay for the conversion:
@@ -811,7 +814,7 @@ for case in record["cases"] if record else ():
 # ## Where it fails
 #
 # **Parity on some photos is no proof for all.** int8 was calibrated on dark photos, and compared on
-# dark photos. What else may come, such as a photo that has light enough?
+# dark photos. What of others, such as a photo that has light enough?
 
 # %%
 noise = np.random.default_rng(seed).random(low.shape, np.float32)
@@ -834,7 +837,8 @@ for name, target in (("mirnet", "int8"), ("shed_light", "onnx")):
 
 # %% [markdown]
 # **Times are of this machine, and of this moment.** The slowest of a few runs, as a multiple of the
-# quickest:
+# quickest. A runtime is listed as not clearly slower if its quickest run beats the slowest run of
+# the quickest runtime:
 
 # %%
 spread = {name: max(taken["runs"]) / taken["each"] for name, taken in times.items()}
@@ -902,7 +906,7 @@ print(", ".join(f"{name} {milliseconds:.1f} ms" for name, milliseconds in cost.i
 # %% [markdown]
 # ## What was learnt
 #
-# - An export is a list of operations and numbers. It is finished when it was compared with the
+# - An export is a list of operations and numbers. It is finished when it has been compared with the
 #   original, on photos of more than one size.
 # - int8 needs ranges from photos like those that the network will see; leave the curves in float.
 # - Measure the start, the first call and the later ones apart. Which runtime is best depends on how

@@ -1,5 +1,6 @@
 """The slips of 14_copies: each check catches the copied form and passes the mended one."""
 
+import ast
 import inspect
 
 import keras
@@ -11,12 +12,28 @@ from lle_utils.evaluation import records as results
 from lle_utils.metrics.pixelwise import psnr_float
 from lle_utils.nn import zero_reference_losses
 from lle_utils.nn.layers import BlurPool, UpsampleBilinear
-from lle_utils.notebook_tools.cells import read_cells, source_path
+from lle_utils.notebook_tools.cells import source_path
 from lle_utils.notebook_tools.importer import definitions
 
 NOTEBOOK = definitions("14_copies")
-SPECIAL = {"cast": ("copied_cast", "mended_cast"), "rounding": ("clipped_cast", "mended_cast")}
-SLIPS = [name.removeprefix("check_") for name in vars(NOTEBOOK) if name.startswith("check_")]
+QUESTIONS = {name for name in vars(NOTEBOOK) if name.startswith("check_")}
+
+
+def examined():
+    """Return the slips that the notebook examines: the check, both forms, and what it is given."""
+    pairs, slips = {}, {}
+    for line in ast.parse(source_path("14_copies").read_text(encoding="utf-8")).body:
+        if isinstance(line, ast.Assign) and isinstance(line.value, ast.Tuple):
+            pairs[ast.unparse(line.targets[0])] = [ast.unparse(part) for part in line.value.elts]
+        call = getattr(line, "value", None)
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "examine":
+            words = [ast.unparse(part) for part in call.args]
+            given = [name for word in words[6:] for name in pairs[word.removeprefix("*")]]
+            slips[words[0]] = words[2:5] + given
+    return slips
+
+
+SLIPS = examined()
 
 
 @pytest.fixture(scope="module")
@@ -30,34 +47,26 @@ def tiny(mirnet):
     return mirnet.mirnet(8, 1, 1)
 
 
-def forms(slip):
-    names = SPECIAL.get(slip, (f"copied_{slip}", f"mended_{slip}"))
-    return [getattr(NOTEBOOK, name) for name in names]
-
-
 @pytest.mark.parametrize("slip", SLIPS)
 def test_the_check_catches_the_copy_and_passes_what_is_mended(slip):
     keras.utils.set_random_seed(0)
-    check, (copied, mended) = getattr(NOTEBOOK, f"check_{slip}"), forms(slip)
-    assert not check(copied)
-    assert check(mended)
+    check, copied, mended, *given = (getattr(NOTEBOOK, name) for name in SLIPS[slip])
+    assert not check(copied, *given)
+    assert check(mended, *given)
 
 
-def test_every_slip_has_a_check_and_is_examined():
-    copied = {name for name in vars(NOTEBOOK) if name.startswith("copied_")}
-    assert copied <= {forms(slip)[0].__name__ for slip in SLIPS}
-    assert len(SLIPS) >= 20
-    path = source_path("14_copies")
-    cells = read_cells(path, path.read_text(encoding="utf-8"))
-    calls = " ".join(c.source for c in cells if c.kind == "code" and "findings.append(" in c.source)
-    assert [slip for slip in SLIPS if f"check_{slip}," not in calls] == []
-    assert calls.count("findings.append(") == len(SLIPS)
+def test_every_form_and_check_is_examined():
+    assert len(SLIPS) == 24
+    used = {name for names in SLIPS.values() for name in names}
+    prefixes = ("copied_", "mended_", "check_")
+    unused = {name for name in vars(NOTEBOOK) if name.startswith(prefixes)} - used
+    assert unused == set()
 
 
 def test_a_check_is_a_question_in_one_sentence():
-    for slip in SLIPS:
-        question = inspect.getdoc(getattr(NOTEBOOK, f"check_{slip}"))
-        assert question.count(".") - question.count("0.1") == 1, slip  # it stands in a table
+    for name in QUESTIONS:
+        question = inspect.getdoc(getattr(NOTEBOOK, name))
+        assert question.count(".") - question.count("0.1") == 1, name  # it stands in a table
         assert "|" not in question
 
 
@@ -79,7 +88,7 @@ def test_the_mended_forms_are_those_of_the_package():
 
 def test_a_split_uses_every_photo_once():
     scene_of = {str(n): f"scene {n // 4}" for n in range(120)}
-    for split in forms("split"):
+    for split in (NOTEBOOK.copied_split, NOTEBOOK.mended_split):
         train, test = split(scene_of, np.random.default_rng(0))
         assert sorted([*train, *test]) == sorted(scene_of)
 
