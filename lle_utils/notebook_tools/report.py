@@ -9,6 +9,7 @@ import base64
 import io
 import os
 import platform
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -148,7 +149,7 @@ def _tables(notebook: NotebookNode) -> Iterator[str]:
     for _, data in _data(notebook):
         if "<table" in data.get("text/html", ""):
             yield data["text/html"]
-        elif "|---" in data.get("text/markdown", ""):
+        elif re.search(r"^\| ?:?---", data.get("text/markdown", ""), re.MULTILINE):
             yield markdown_html(data["text/markdown"])
 
 

@@ -40,6 +40,7 @@ def folder(tmp_path):
         code_cell({"image/png": png(900, 1600)}, {"image/png": png(40, 30)}),
         code_cell({"text/html": "<table><tr><td>21.5 dB</td></tr></table>"}),
         code_cell({"text/markdown": "| method | PSNR |\n|---|---:|\n| gamma | 12.02 |"}),
+        code_cell({"text/markdown": "| mode | steps |\n| --- | ---: |\n| tiled | 77.31 |"}),
         code_cell({report.WIDGET: {"model_id": "7"}, "text/plain": "IntSlider(value=3)"}),
     ]
     passed = nbformat.v4.new_notebook(cells=cells)
@@ -61,6 +62,7 @@ def test_index_shows_titles_times_figures_tables_and_failures(folder):
     assert "1 min 5 s" in text
     assert "<td>21.5 dB</td>" in text
     assert re.search(r"<td[^>]*>12.02</td>", text)
+    assert re.search(r"<td[^>]*>77.31</td>", text)
     assert "Profile <b>quick</b>" in text
     assert "1 failed" in text
     assert "cell 3: &lt;boom&gt;" in text
