@@ -63,10 +63,10 @@ def _run(options) -> int:
 
 
 def _status(options) -> None:
-    from lle_utils.experiments.running import planned, read_results
+    from lle_utils.experiments.running import read_plan, read_results
 
     ended = {result["name"]: result for result in read_results(options.folder)}
-    for run in planned(options.folder):
+    for run in read_plan(options.folder).runs():
         state, seconds = "waiting", ""
         if run.name in ended:
             state = "failed" if ended[run.name]["error"] else "passed"

@@ -31,6 +31,7 @@ def standard_streams(options: argparse.Namespace) -> Iterator[argparse.Namespace
         ImageError: If standard input holds no photo, or a stream is to take several.
     """
     from lle_utils.core.images import ImageError
+    from lle_utils.enhancers.targets import Naming
 
     reads = STREAM in options.photos
     writes = str(options.output) == STREAM or (reads and options.output is None)
@@ -44,22 +45,13 @@ def standard_streams(options: argparse.Namespace) -> Iterator[argparse.Namespace
         if reads:
             files.photos = [str(_from_input(Path(folder)))]
         if writes:
-            files.output = Path(folder) / f"output{_ending(files)}"
+            naming = Naming(Path(folder), "_output", files.format and f".{files.format}")
+            files.output = naming.target(Path(files.photos[0]), Path())
         with contextlib.redirect_stdout(sys.stderr) if writes else contextlib.nullcontext():
             yield files
         if writes and files.output.is_file():
             sys.stdout.buffer.write(files.output.read_bytes())
             sys.stdout.buffer.flush()
-
-
-def _ending(options: argparse.Namespace) -> str:
-    """Return the suffix of what goes to standard output."""
-    from lle_utils.core.photo_formats import RAW_SUFFIXES
-
-    own = Path(options.photos[0]).suffix.lower()
-    if options.format:
-        return f".{options.format}"
-    return ".tif" if own in RAW_SUFFIXES else own
 
 
 def _from_input(folder: Path) -> Path:

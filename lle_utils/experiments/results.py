@@ -12,7 +12,7 @@ from lle_utils.display.charts import interval_plot
 from lle_utils.display.html_page import Part, write_page
 from lle_utils.evaluation.bootstrap import interval_if_enough
 from lle_utils.experiments.planning import ExperimentError
-from lle_utils.experiments.running import planned, read_plan, read_results
+from lle_utils.experiments.running import read_plan, read_results
 from lle_utils.metrics.catalog import METRICS
 
 JUDGED_BY = ("psnr", "ssim")
@@ -99,9 +99,8 @@ def experiment_page(folder: str | os.PathLike) -> Path:
     plan = read_plan(folder)
     passed = [result for result in results if result["error"] is None]
     failed = [result for result in results if result["error"] is not None]
-    total = len(planned(folder))
     parts: list[tuple[str, Part]] = [
-        (f"{len(passed)} of {total} runs passed", _runs_table(results))
+        (f"{len(passed)} of {len(plan.runs())} runs passed", _runs_table(results))
     ]
     if passed and group_records(passed):
         parts.append(("Scores", results_table(passed)))

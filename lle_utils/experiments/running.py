@@ -14,7 +14,7 @@ from typing import Any
 from lle_utils.core.environment import usable_cores, versions
 from lle_utils.core.errors import require
 from lle_utils.core.paths import write_json
-from lle_utils.experiments.planning import Experiment, ExperimentError, PlannedRun, check_folds
+from lle_utils.experiments.planning import Experiment, ExperimentError, check_folds
 
 RESULT = "result.json"
 PLAN = "experiment.json"
@@ -55,8 +55,7 @@ def run_experiment(
     folder = Path(folder).resolve()
     check_folds(experiment)
     _keep_plan(experiment, folder)
-    planned = experiment.runs()
-    waiting = [run for run in planned if not is_done(folder / run.name)]
+    waiting = [run for run in experiment.runs() if not is_done(folder / run.name)]
     if waiting:
         with _client(workers, scheduler, len(waiting)) as client:
             say(client.dashboard_link)
@@ -77,7 +76,7 @@ def run_planned(
     """Run one planned run, in a worker: the notebook, then scores of the enhancers that it saved.
 
     Args:
-        run: A `PlannedRun` as a dictionary.
+        run: A `lle_utils.experiments.PlannedRun` as a dictionary.
         notebook, profile: Of the experiment.
         folder: Of the experiment. A run that was interrupted goes on from its checkpoint there.
         root: The project's folder.
@@ -212,8 +211,3 @@ def _check_versions(client: Any) -> None:
         ]
         if other:
             raise ExperimentError(f"The worker {worker} has other versions: {'; '.join(other)}.")
-
-
-def planned(folder: str | os.PathLike) -> list[PlannedRun]:
-    """Return all runs of the experiment in a folder."""
-    return read_plan(folder).runs()
