@@ -531,22 +531,13 @@ def verdict(low, high):
 # %% [markdown]
 # The tables of this notebook are text in Markdown, so that the page at the end can take them, too.
 
-
-# %%
-def table(head, rows):
-    """Return rows of cells as a table, numbers to the right."""
-    lines = [f"| {' | '.join(map(str, row))} |" for row in (head, *rows)]
-    lines.insert(1, "|---" + "|---:" * (len(head) - 1) + "|")
-    return "\n".join(lines)
-
-
 # %%
 rows = []
 for (pair, *p), (_, *s) in zip(*steps.values(), strict=True):
     of_psnr = "{:+.2f} [{:+.2f}, {:+.2f}]".format(*p)
     of_ssim = "{:+.3f} [{:+.3f}, {:+.3f}]".format(*s)
     rows.append([pair, of_psnr, verdict(*p[1:]), of_ssim, verdict(*s[1:])])
-paired = table(["better − next in structure", "PSNR (dB)", "", "SSIM", ""], rows)
+paired = core.markdown_table(["better − next in structure", "PSNR (dB)", "", "SSIM", ""], rows)
 Markdown(paired)
 
 # %% [markdown]
@@ -577,7 +568,7 @@ for name, network in enhancers.items():
 
 # %%
 head = ["enhancer", "parameters", "G multiply-adds at 256×256", "file (MB)", "s", "GB"]
-cost = table(head, rows)
+cost = core.markdown_table(head, rows)
 Markdown(cost)
 
 # %% [markdown]
@@ -608,7 +599,9 @@ def ranks(scores, metric):
 # %%
 columns = ("ssim", "psnr_gtmean", "mean_error", "psnr", "psnr_dark", "delta_e")
 places = [ranks(scores, metric) for metric in columns]
-rank_table = table(["rank by", *columns], [[name, *(p[name] for p in places)] for name in ranking])
+rank_table = core.markdown_table(
+    ["rank by", *columns], [[name, *(p[name] for p in places)] for name in ranking]
+)
 Markdown(rank_table)
 
 # %% [markdown]
@@ -632,7 +625,7 @@ def preferences(scores, metric):
 # %%
 choices = {metric: preferences(scores, metric) for metric in columns}
 rows = [[a, *(f"{np.mean(choices[a] != choices[b]):.0%}" for b in columns)] for a in columns]
-disputes = table(["share of cases in dispute", *columns], rows)
+disputes = core.markdown_table(["share of cases in dispute", *columns], rows)
 Markdown(disputes)
 
 # %% [markdown]
@@ -695,7 +688,7 @@ tallies = {name: [tally(v, name) for v in groups.values()] for name in looked["m
 order = sorted(tallies, key=lambda name: (tallies[name][0][2], -tallies[name][0][0]))
 head = [f"{name}: {what}" for name in groups for what in ("best", "second", "rejected")]
 rows = [[name, *itertools.chain(*tallies[name])] for name in order]
-looking_table = table(["method", *head], rows)
+looking_table = core.markdown_table(["method", *head], rows)
 Markdown(looking_table)
 
 # %% [markdown]
@@ -830,7 +823,7 @@ def input_wins(by_name, name, metric):
 # %%
 others = list(methods)[1:]  # all but the input
 rows = [[name, *(f"{input_wins(by_name, name, m):.0%}" for m in effects)] for name in others]
-input_table = table(["input is better than", *effects], rows)
+input_table = core.markdown_table(["input is better than", *effects], rows)
 Markdown(input_table)
 
 # %% [markdown]
@@ -934,7 +927,7 @@ for name in others:
     rows.append([name, f"{np.mean(shares):.2f}", more])
 
 # %%
-keypoint_table = table(["method", "found again", "more than in the input"], rows)
+keypoint_table = core.markdown_table(["method", "found again", "more than in the input"], rows)
 Markdown(keypoint_table)
 
 # %% [markdown]
@@ -958,7 +951,7 @@ def latency_table():
         for row in record["controls"]
     ]
     head = ["panel", "control", "preview (ms)", "slowest", "full picture (ms)"]
-    return "\n".join([table(head, rows), "", record["protocol"]])
+    return "\n".join([core.markdown_table(head, rows), "", record["protocol"]])
 
 
 # %%

@@ -127,17 +127,6 @@ def plan(enhancer, photo, memory=enhancers.MEMORY_LIMIT):
 
 
 # %% [markdown]
-# Results will be told in tables; all are written alike.
-
-
-# %%
-def table(head, rows):
-    """Return rows of cells as a table, numbers to the right."""
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
-    return Markdown("\n".join(f"| {' | '.join(map(str, line))} |" for line in lines))
-
-
-# %% [markdown]
 # For a photo of 24 megapixels, and the limit that the package sets when it is told none:
 
 # %%
@@ -149,7 +138,7 @@ for name, enhancer in loaded.items():
     rows.append([name, f"{per_pixel:,.0f}", f"{piece / 1e9:.1f}", tiles])
 limit = f"tiles within {enhancers.MEMORY_LIMIT / 1e9:g} GB"
 print(f"{sum(row[-1] != '–' for row in rows)} of {len(rows)} enhancers need tiles for this photo.")
-table(["enhancer", "bytes per pixel", "GB in one piece", limit], rows)
+Markdown(core.markdown_table(["enhancer", "bytes per pixel", "GB in one piece", limit], rows))
 
 # %% [markdown]
 # Is a photo that was put together from tiles the same photo?
@@ -365,7 +354,9 @@ for name, enhancer in loaded.items():
 # %%
 print("Agree to less than a level:", ", ".join(name for name in away if away[name] < 1))
 print("Do not:", ", ".join(name for name in away if away[name] >= 1) or "none")
-table(["enhancer", "naive: largest", "mean", "agreeing: largest", "mean"], rows)
+Markdown(
+    core.markdown_table(["enhancer", "naive: largest", "mean", "agreeing: largest", "mean"], rows)
+)
 
 # %% [markdown]
 # A network with a reach loses nothing. For one that takes statistics of its features from a copy a
@@ -690,7 +681,7 @@ for name, method in chosen.items():
     before, after = flicker(film), flicker(steady(shots, film))
     rows.append([name, f"{before:.2f}", f"{after:.2f}"])
     steadier[name] = after < before
-table(["method", "flicker", "smoothed"], rows)
+Markdown(core.markdown_table(["method", "flicker", "smoothed"], rows))
 
 # %%
 for word, kind in {"less": True, "no less": False}.items():
@@ -721,7 +712,7 @@ for name in ("gamma", "zero_dce", video_method):
     rows.append([name, f"{before:.1f}", f"{after:.1f}"])
     worse += [name] if after > 1.1 * before else []
 print("Smoothing makes it worse by more than a tenth:", ", ".join(worse) or "none")
-table(["under lamps", "flicker", "smoothed"], rows)
+Markdown(core.markdown_table(["under lamps", "flicker", "smoothed"], rows))
 
 # %% [markdown]
 # **Tiles of networks that see everything** agree with each other but not quite with the whole: the

@@ -433,11 +433,9 @@ def terms(photos, split):
 # %%
 def table_of(rows):
     """Print name -> loss -> value as a table."""
-    heads = list(next(iter(rows.values())))
-    lines = ["| split | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
-    for name, row in rows.items():
-        lines.append(f"| {name} | " + " | ".join(f"{float(v):.4f}" for v in row.values()) + " |")
-    return "\n".join(lines)
+    head = ["split", *next(iter(rows.values()))]
+    cells = [[name, *(f"{float(v):.4f}" for v in row.values())] for name, row in rows.items()]
+    return core.markdown_table(head, cells)
 
 
 photos, splits = candidates(reflectance, [light, np.minimum(2.1 * light[::-1], 1)])

@@ -121,17 +121,6 @@ wall = core.to_float(definitions("09_deploy").shoot(lit_wall, 0.012, np.uint16))
 display.show_images({"low": low, "normal": normal, "wall, enhanced": zero_dce.enhance(wall)})
 
 # %% [markdown]
-# Results will be told in tables; all are written alike.
-
-
-# %%
-def table(head, rows):
-    """Return rows of cells as a table, numbers to the right."""
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
-    return Markdown("\n".join(f"| {' | '.join(map(str, line))} |" for line in lines))
-
-
-# %% [markdown]
 # ## A network is a list of operations, and some numbers
 #
 # Keras is made for building and training. To *use* a network one needs much less: which operations
@@ -319,7 +308,7 @@ for name, run in candidates.items():
 
 # %%
 rows = [[name, *(f"{value:.3g}" for value in apart)] for name, apart in found.items()]
-table(["largest difference, of 255", *probes], rows)
+Markdown(core.markdown_table(["largest difference, of 255", *probes], rows))
 
 # %% [markdown]
 # What would each picture have let through? Less than half a level counts as not noticed.
@@ -612,7 +601,7 @@ for record in records:
     row += [f"{1000 * taken['each']:.1f}", f"{told['bytes'] / 1e6:.2f}"]
     row += [f"{255 * told['difference']:.1g}", f"{record['summary']['psnr']['mean']:.2f}"]
     rows.append(row)
-table([*head.split(", "), "PSNR (dB)"], rows)
+Markdown(core.markdown_table([*head.split(", "), "PSNR (dB)"], rows))
 
 # %% [markdown]
 # Which is the quickest, which starts first, and by how much?
@@ -679,7 +668,7 @@ rows = []
 for photos in (1, 10, 100, 1000):
     taken = {name: seconds_for(photos, starts[name], each[name]) for name in each}
     rows.append([photos, *(f"{s:.1f}" for s in taken.values()), min(taken, key=taken.get)])
-table(["photos: seconds", *each, "quickest"], rows)
+Markdown(core.markdown_table(["photos: seconds", *each, "quickest"], rows))
 
 # %% [markdown]
 # And with the conversion of this run, against Keras, which needs none:
@@ -826,7 +815,7 @@ for name in inexact:
     rows.append([name, *(f"{value:.1f}" for value in against)])
     worst = [*others][int(np.argmin(against))]
     print(f"{name}: worst on {worst}, {max(against) - min(against):.0f} dB below the best")
-table(["PSNR against Keras (dB)", *others], rows)
+Markdown(core.markdown_table(["PSNR against Keras (dB)", *others], rows))
 
 # %% [markdown]
 # **Not every network can be exported**, and not to everything. `export_enhancer` says why:

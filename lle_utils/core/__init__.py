@@ -39,6 +39,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "to_float",
             "to_uint8",
         ],
+        "markdown": ["markdown_table"],
         "paths": [
             "atomic_path",
             "commit",

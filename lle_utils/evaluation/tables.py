@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from lle_utils.core.markdown import markdown_table
 from lle_utils.evaluation.bootstrap import interval_if_enough, paired_difference
 from lle_utils.evaluation.records import RecordError
 from lle_utils.metrics.catalog import METRICS
@@ -177,9 +178,7 @@ def _rendered(head: Sequence[str], rows: Sequence[Sequence[str]], notes: str, fo
         return _html(head, rows, notes)
     if form != "markdown":
         raise ValueError(f"form is {form!r}; expected 'markdown' or 'html'.")
-    lines = ["| " + " | ".join(row) + " |" for row in [head, *rows]]
-    lines.insert(1, "|---" + "|---:" * (len(head) - 1) + "|")
-    return "\n".join([*lines, "", notes])
+    return f"{markdown_table(head, rows)}\n\n{notes}"
 
 
 def _heading(metric: str) -> str:

@@ -132,8 +132,3 @@ def test_a_rate_counts_all_photos(notebook):
     done = []
     assert notebook.rate(done.append, [1, 2, 3, 4, 5], workers=2) > 0
     assert sorted(done) == [1, 2, 3, 4, 5]
-
-
-def test_a_table_has_a_line_for_each_row(notebook):
-    text = notebook.table(["a", "b"], [["x", 1], ["y", 2]]).data
-    assert text.splitlines() == ["| a | b |", "| --- | ---: |", "| x | 1 |", "| y | 2 |"]
