@@ -189,7 +189,7 @@ def _control(name: str, spec: Spec) -> ipywidgets.Widget:
             f"Slider {name!r} is {spec!r}; expected (min, max, step, default) or a list of choices."
         )
     low, high, step, default = spec
-    if not (low <= default <= high and low < high and step > 0):
+    if not (low <= default <= high and step > 0):  # one epoch is a slider of one position
         raise ValueError(f"Slider {name!r}: need min <= default <= max and step > 0, got {spec}.")
     whole = all(isinstance(number, int) for number in spec)
     kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider

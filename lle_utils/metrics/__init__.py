@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "brightness": ["LOL_MEAN", "mean_error", "psnr_constant", "psnr_level"],
         "catalog": ["METRICS", "Metric", "score"],
         "color": ["delta_e"],
+        "detail": ["fine_detail", "sharpness", "true_detail"],
         "naturalness": [
             "NiqeModel",
             "asymmetric_gaussian",

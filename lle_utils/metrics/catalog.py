@@ -27,6 +27,7 @@ from lle_utils.metrics.artifacts import (
 )
 from lle_utils.metrics.brightness import LOL_MEAN, mean_error, psnr_constant, psnr_level
 from lle_utils.metrics.color import delta_e
+from lle_utils.metrics.detail import DETAIL_SIGMA, sharpness, true_detail
 from lle_utils.metrics.naturalness import niqe
 from lle_utils.metrics.perceptual import flip, loe, lpips
 from lle_utils.metrics.pixelwise import (
@@ -189,6 +190,20 @@ METRICS: dict[str, Metric] = {
         "x",
         f"BT.601 grey, {_BITS}, flattest quarter of 8x8 patches, against the reference, "
         "USES its grey mean",
+    ),
+    "sharpness": Metric(
+        sharpness,
+        "reference",
+        None,
+        "x",
+        f"BT.601 grey less a Gaussian of {DETAIL_SIGMA} pixels, {_BITS}, ratio of deviations",
+    ),
+    "true_detail": Metric(
+        true_detail,
+        "reference",
+        "higher",
+        "",
+        f"BT.601 grey less a Gaussian of {DETAIL_SIGMA} pixels, {_BITS}, correlation",
     ),
     "chroma_error": Metric(
         chroma_error,
