@@ -132,8 +132,86 @@ def test_triplet_loss_closed_forms(notebook):
 
 def test_feature_loss_adds_the_squared_change_of_the_content(notebook):
     vectors, content = noise(4, 6), noise(4, 8)
-    loss = notebook.feature_loss(vectors, -vectors, vectors, content, content + 0.5)
+    contents = (content, content + 0.5, content)
+    loss = notebook.feature_loss(vectors, -vectors, vectors, contents)
     assert number(loss) == pytest.approx(0.25, rel=1e-4)
+    loss = notebook.feature_loss(vectors, -vectors, vectors, contents, weight=3.0)
+    assert number(loss) == pytest.approx(0.75, rel=1e-4)
+
+
+def test_pairwise_separation_is_the_share_of_light_and_knows_no_size(notebook):
+    dark, lit = noise(6, 8), noise(12, 8)[6:]
+    share = notebook.share_of_light(dark, lit)
+    assert number(notebook.pairwise(dark, None, lit)) == pytest.approx(share, rel=1e-4)
+    assert number(notebook.pairwise(dark / 50, None, lit / 50)) == pytest.approx(share, rel=1e-3)
+    assert number(notebook.pairwise(dark, None, dark)) == 0
+    assert number(notebook.pairwise(dark, None, 2 * dark.mean(0) - dark)) == pytest.approx(1, 1e-4)
+
+
+def test_standardised_separation_cannot_be_won_by_small_vectors(notebook):
+    low, result = noise(4, 8), noise(8, 8)[4:]
+    large, small = (number(notebook.standardised(s * low, s * result, None)) for s in (1, 0.01))
+    assert small == pytest.approx(large, rel=1e-3)
+    assert number(notebook.squared(0.01 * low, 0.01 * result, None)) < 1e-3
+
+
+def gradient_of(function, *values):
+    """Return the gradient of a scalar for its first argument."""
+    import tensorflow as tf
+
+    first = tf.Variable(values[0])
+    with tf.GradientTape() as tape:
+        loss = function(first, *values[1:])
+    return loss, tape.gradient(loss, first)
+
+
+def test_a_detached_goal_does_not_come_to_meet_the_result(notebook):
+    low, result = noise(4, 8), 1 - noise(4, 8)
+    _, moved = gradient_of(lambda x: notebook.squared(x, result, None), low)
+    _, left = gradient_of(lambda x: notebook.detached(x, result, None), low)
+    assert np.abs(moved).max() > 0
+    assert left is None
+
+
+def test_the_adversary_learns_and_the_content_flees(notebook):
+    """Descending along the content's gradient makes the guess worse, along the weights' better."""
+    keras.utils.set_random_seed(0)
+    dark, lit = noise(6, 8), noise(6, 8) + 0.5
+    adversary = notebook.Adversary(8)
+    before, gradient = gradient_of(lambda x: adversary(x, x, lit), dark)
+    fled = number(adversary(dark - 0.1 * gradient, dark, lit))
+    assert fled > number(before)
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        loss = adversary(dark, dark, lit)
+    moves = tape.gradient(loss, adversary.trainable_variables)
+    for weight, move in zip(adversary.trainable_variables, moves, strict=True):
+        weight.assign(weight - 0.1 * move)
+    assert number(adversary(dark, dark, lit)) < number(loss)
+
+
+@pytest.mark.parametrize("name", ["squared", "detached", "standardised", "pairwise", "Adversary"])
+def test_every_separation_trains(notebook, network, name):
+    separate = getattr(notebook, name)
+    separate = separate(52) if isinstance(separate, type) else separate
+    trainer = notebook.ShedLight(network, (1.0, 0.2, 0.1), separate=separate)
+    trainer.compile("adam", **backend.compile_options())
+    trainer.build((None, 32, 32, 3))
+    before = [np.asarray(w).copy() for w in network.get_layer("encoder").trainable_variables]
+    loss = trainer.train_on_batch(0.1 * noise(2, 32, 32, 3), noise(2, 32, 32, 3))
+    assert np.isfinite(loss).all()
+    after = network.get_layer("encoder").trainable_variables
+    assert any(np.abs(np.asarray(a) - b).max() > 0 for a, b in zip(after, before, strict=True))
+
+
+def test_what_a_half_explains_in_closed_form(notebook):
+    rng = np.random.default_rng(0)
+    wanted = rng.normal(size=200)
+    knows = np.stack([wanted, rng.normal(size=200)], axis=1)
+    half = np.arange(200) % 2 == 0
+    assert notebook.explained(knows, wanted, half) > 0.7  # the penalty halves what it would say
+    assert notebook.explained(rng.normal(size=(200, 5)), wanted, half) < 0.1
 
 
 def test_hue_and_saturation_are_those_of_skimage(notebook):
