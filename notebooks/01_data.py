@@ -64,7 +64,7 @@ from timeit import timeit
 import numpy as np
 from IPython.display import Markdown
 
-from lle_utils import core, data, display
+from lle_utils import core, data, display, evaluation
 from lle_utils.core import project_root
 
 # %% [markdown]
@@ -584,6 +584,35 @@ print("same batch after a resume:", np.array_equal(stream.batch(3, 0)[0], resume
 for split in ("train", "val"):
     part = data.load(source, split, seed)
     print(f"{split}: {len(part)} pairs of {len(set(part.scenes.values()))} scenes; {part.licence}")
+
+# %% [markdown]
+# Is a folder of well-lit photos worth adding? `04_mirnet` was trained twice with its profile `cpu`,
+# for the same 6,000 steps: on LOL alone, and on LOL with 195 well-lit photos of other scenes, which
+# the simulated camera darkened. Both are judged by LOL's validation photos, whole and blind. The
+# third column is PSNR once the mean is matched, the last how far the mean is off.
+
+# %%
+trained_on = evaluation.load_records("darkened")
+Markdown(evaluation.table(trained_on))
+
+# %% [markdown]
+# Photo by photo, what the darkened photos added or took, with the interval of the difference. Where
+# it holds 0 the answer is open.
+
+# %%
+alone, with_darkened = (trained_on[k] for k in ("lol alone", "lol and darkened photos"))
+for metric in alone["values"]:
+    print(f"{metric:12} {evaluation.difference_text(with_darkened, alone, metric)}")
+
+# %% [markdown]
+# The steps are the same, so each step on a darkened photo is one less on LOL, whose camera and light
+# the validation photos share. The score says what that exchange was worth for *these* photos. Who
+# has few pairs of the camera that matters, or none, has less to lose by it.
+
+# %%
+ends = evaluation.paired_difference(with_darkened, alone, "ssim")
+side = "more" if ends["low"] > 0 else "less" if ends["high"] < 0 else "neither more nor less"
+print(f"With the darkened photos LOL's validation photos have {side} SSIM for certain.")
 
 # %% [markdown]
 # A folder that fits two rows of the table, a photo without its partner, a source that nobody
