@@ -605,9 +605,9 @@ for metric in alone["values"]:
     print(f"{metric:12} {evaluation.difference_text(with_darkened, alone, metric)}")
 
 # %% [markdown]
-# The steps are the same, so each step on a darkened photo is one less on LOL, whose camera and light
-# the validation photos share. The score says what that exchange was worth for *these* photos. Who
-# has few pairs of the camera that matters, or none, has less to lose by it.
+# The steps are the same, so each step on a darkened photo is one less on LOL, whose camera and
+# light the validation photos share. The score says what that exchange was worth for *these* photos.
+# Who has few pairs of the camera that matters, or none, has less to lose by it.
 
 # %%
 ends = evaluation.paired_difference(with_darkened, alone, "ssim")
