@@ -456,9 +456,9 @@ cost = {"M exp(-10 M)": m * np.exp(-10 * m)}
 display.plot_curves(m, cost, "M, sum of two slopes", "cost", diagonal=False)
 
 # %% [markdown]
-# What do they say of splits that we know? The made scene, in its light and in another one, split
-# rightly (`truth`); as if all were paint and the light 1 everywhere; and as if the brightest
-# channel were the light, as in LIME's guess.
+# What do they say of splits that we know? The made scene, in its light and in another one (the
+# same, upside down and twice as bright), split rightly (`truth`); as if all were paint and the
+# light 1 everywhere; and as if the brightest channel were the light, as in LIME's guess.
 
 
 # %%
@@ -554,10 +554,10 @@ class BothStream(data.ExposureStream):
 
 # %% [markdown]
 # One term is still missing. With $L = 1$ the first and the third loss are zero, and the second
-# alone keeps no network from painting the world dark, as in the second row of the table (exercise 4
-# tries it). We add what LIME begins with: the illumination shall be *near the brightest channel*.
-# (The released code of RetinexNet has, instead, two more terms of the first kind, the light of each
-# photo on the paint of the other.)
+# alone does not keep a network from painting the world dark, as in the second row of the table
+# (exercise 4 tries it). We add what LIME begins with: the illumination shall be *near the brightest
+# channel*. (The released code of RetinexNet has, instead, two more terms of the first kind, the
+# light of each photo on the paint of the other.)
 
 
 # %%
