@@ -629,8 +629,8 @@ def dce_net_pp(scale):
 
 
 # %% [markdown]
-# In the official code the smoothness adds up over all channels (the variant `"paper"` takes their
-# mean), so the same smoothness for an eighth of them takes eight times the weight.
+# In the official code the smoothness adds up over all channels (the variant `"paper"` averages over
+# the iterations), so the same smoothness for an eighth of them takes eight times the weight.
 
 # %%
 trained_pp = dce_net_pp(scale // downsampling)
