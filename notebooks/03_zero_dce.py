@@ -201,6 +201,10 @@ x = np.linspace(0, 1, 101)
 display.plot_curves(x, {f"α = {alpha}": light_curve(x, alpha) for alpha in (-1, -0.5, 0.5, 1)})
 
 # %% [markdown]
+# All of them start at black, end at white and rise in between, so nothing is clipped and what was
+# darker stays darker. That is why α is bounded: with α = 2 the curve would rise above 1 before it
+# comes to white, with α = −2 it would fall below 0.
+#
 # One such curve is gentle: it at most doubles a dark value. Applied again and again it gets
 # steep where it has to be, at the dark end (equation 2). The paper applies it eight times.
 
@@ -219,9 +223,10 @@ display.plot_curves(x, {f"{n} times": iterate(x, 0.6, n) for n in (1, 2, 4, 8)})
 display.show_images({f"{n} times": iterate(low, 0.4, n) for n in (0, 2, 4, 8)}, columns=2)
 
 # %% [markdown]
-# One α for the whole photo is a blunt tool: what is right for the shadows is too much for the
-# lamp. So α becomes a picture of its own, one value for each pixel, colour and iteration
-# (equation 3): eight *curve parameter maps* of three channels. A network will draw them.
+# One α for the whole photo is a blunt tool: what is right for the shadows is too much for the lamp.
+# So α becomes a picture of its own, one value for each pixel, colour and iteration (equation 3):
+# eight *curve parameter maps* of three channels. A network will draw them. It puts out no pixels of
+# its own, so it can hardly invent detail, nor remove noise.
 #
 # The released code writes the curve with the opposite sign, $x + r\,(x^2 - x)$ with
 # $r = -\alpha$. We keep that convention for the maps, so that negative values brighten.
@@ -246,9 +251,10 @@ def apply_curves(low, maps):
 # keeps the maps in [-1, 1]. Weights start as Gaussian noise of standard deviation 0.02; each
 # layer gets an initializer of its own, because one shared instance would repeat its numbers.
 #
-# A value of a map depends on 15×15 pixels of what the network is given. In the paper that is the
-# photo, so a curve knows next to nothing of the scene. We give it the photo reduced by `scale`,
-# averaged over blocks, and enlarge the maps.
+# Each convolution sees one pixel further to either side, so after seven a value of a map depends on
+# 15×15 pixels of what the network is given. In the paper that is the photo, so a curve knows next
+# to nothing of the scene. We give it the photo reduced by `scale`, averaged over blocks, and
+# enlarge the maps.
 
 # %%
 FILTERS = 32
@@ -262,6 +268,13 @@ def convolution(filters, activation="relu"):
     )
 
 
+# %% [markdown]
+# The joints hand early layers on to late ones: what lies close by, which the first layers saw, is
+# still at hand when later ones have seen the surroundings. `conv` makes one layer, and is an
+# argument because Zero-DCE++ has layers of another kind.
+
+
+# %%
 def estimate_maps(x, conv, channels):
     """Connect the seven layers of DCE-Net; ``conv`` makes one layer."""
     first = conv(FILTERS)(x)
@@ -273,6 +286,12 @@ def estimate_maps(x, conv, channels):
     return conv(channels, "tanh")(layers.Concatenate()([first, sixth]))
 
 
+# %% [markdown]
+# Around it: the photo reduced, the maps enlarged, the curves applied. The network returns its maps
+# beside the photo, because one of the losses looks at them.
+
+
+# %%
 def dce_net(scale=1):
     """Build Zero-DCE: ``low`` (N, H, W, 3) in [0, 1] to the enhanced photo and its maps.
 
@@ -307,7 +326,9 @@ display.network_diagram(network)
 # ## Four losses instead of a well-lit photo
 #
 # What do we want of a photo that we have never seen? Four things, each a number that is small
-# when we have it. Let us look at what each of them prefers, on versions of one photo.
+# when we have it. Each alone has an easy way out: the first is content with the dark photo, the
+# second with an even grey. Only together they ask for a good photo. Let us look at what each of
+# them prefers, on versions of one photo.
 
 # %%
 versions = {
@@ -338,8 +359,9 @@ for name, image in versions.items():
 # %% [markdown]
 # ### 2. Exposure control: a middling brightness in every patch
 #
-# The mean of each 16×16 patch should be near a well-exposed level E, 0.6 in the paper. The
-# pictures show how far each patch is from it: black is right, white is 0.6 away.
+# The mean of each 16×16 patch should be near a well-exposed level E, 0.6 in the paper. Patches,
+# because the mean of a whole photo is right as well where one half is black and the other white.
+# The pictures show how far each patch is from it: black is right, white is 0.6 away.
 
 
 # %%
@@ -368,7 +390,8 @@ for name, image in {"normal": normal, "with a warm cast": cast}.items():
 # ### 4. Illumination smoothness: no new edges
 #
 # Neighbouring pixels should get nearly the same curve. Otherwise the maps copy the noise of
-# the photo and amplify it. This loss looks at the maps, not at the photo.
+# the photo and amplify it, and where they jump there is an edge that the scene does not have. This
+# loss looks at the maps, not at the photo.
 
 # %%
 rng = np.random.default_rng(seed)
@@ -448,8 +471,9 @@ class ZeroReference(training.WeightedTerms):
 
 
 # %% [markdown]
-# The learning rate falls along a cosine, and the gradient's norm is clipped at 0.1 as in the
-# released code. After every epoch all that an exact resume needs is written to a checkpoint:
+# The learning rate falls along a cosine: large steps to get there, small ones to stay. The
+# gradient's norm is clipped at 0.1 as in the released code, so that one odd batch cannot throw the
+# weights far. After every epoch all that an exact resume needs is written to a checkpoint:
 # if you interrupt this cell and run it again with the same `output_dir`, it goes on where it
 # was. Batches depend on seed, epoch and step only, so the result is the same.
 
@@ -468,6 +492,13 @@ def train(network, photos, run, weights, target, variant, verbose="auto"):
     return training.fit(trainer, stream, epochs, path, verbose=verbose)
 
 
+# %% [markdown]
+# How many photos of other exposures join the dark ones? Where they were the most by far, the
+# network would hardly meet the dark, which it is for. So they make up a share of all, drawn by
+# chance.
+
+
+# %%
 def mix(dark, mixed, share, seed):
     """Return the dark photos and as many mixed ones as make up ``share`` of all, if there are."""
     count = min(len(mixed), round(share / (1 - share) * len(dark))) if dark else len(mixed)
@@ -514,6 +545,12 @@ print(f"{epochs} epochs of {steps} steps on {len(photos)} photos in {time.time()
 # %%
 display.loss_curves(history)
 
+# %% [markdown]
+# What was trained on reduced photos is now used on photos that are not. A convolution has the same
+# weights at any size, so the network is built once more, reducing by the whole of its scale, and
+# takes over the weights. `draw` gives it a photo: padded until the scale divides its sides, and cut
+# back afterwards.
+
 
 # %%
 def at_full_size(build, trained, scale):
@@ -531,6 +568,12 @@ def draw(network, photo, scale):
     return [ops.convert_to_numpy(image)[0, :height, :width] for image in (enhanced, maps)]
 
 
+# %% [markdown]
+# For scores a network has to take whole photos of any size. An *enhancer* does so; what it has to
+# know for that stands in a card, which is explained further below.
+
+
+# %%
 def card(name, method, scale):
     """Return the part of a card that does not depend on the training."""
     about = {"name": name, "method": method, "inputs": ["low"]}
@@ -586,8 +629,8 @@ def dce_net_pp(scale):
 
 
 # %% [markdown]
-# The smoothness adds up over all channels, so the same smoothness for an eighth of them takes eight
-# times the weight.
+# In the official code the smoothness adds up over all channels (the variant `"paper"` averages over
+# the iterations), so the same smoothness for an eighth of them takes eight times the weight.
 
 # %%
 trained_pp = dce_net_pp(scale // downsampling)
@@ -600,7 +643,7 @@ display.loss_curves(history_pp)
 # %% [markdown]
 # ## Does it adapt?
 #
-# One curve for all photos lowers these losses a good deal, and may look like success. So we ask.
+# One curve for all photos can lower these losses too, and look like success. So we ask.
 # One scene, taken with a sixteenth of the light to four times as much: do the maps follow the
 # brightness, and does what got too much light become darker?
 
@@ -625,6 +668,11 @@ before, after, drawn, _ = follow(fast, shots, scale)
 after_slow = follow(slow, shots, scale)[1]
 curves = {"Zero-DCE++": after, "Zero-DCE": after_slow}
 display.plot_curves(before, curves, "mean of the photo", "mean of the result")
+
+# %% [markdown]
+# Negative maps brighten. So if the network adapts, the maps rise with the mean of the photo, and
+# the correlation r of the two is near 1. A network with one curve for all has maps that do not
+# move.
 
 # %%
 print(f"maps and brightness correlate with r = {np.corrcoef(before, drawn)[0, 1]:.2f}; ", end="")
@@ -786,6 +834,12 @@ for bar in ("auto_gamma", "fixed_curve", "one map"):
 
 # %% [markdown]
 # ## What the second network saves
+#
+# Multiply-adds belong to a network and are the same everywhere; seconds belong to a network on this
+# machine. The first call is left out, because Keras prepares the computation in it, and of the
+# others the median is taken, which one interruption cannot move. Reading, padding and cutting a
+# photo cost both networks the same, so the seconds may lie nearer to each other than the
+# multiply-adds.
 
 
 # %%

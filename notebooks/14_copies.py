@@ -161,9 +161,6 @@ def copied_psnr(result, reference):
 # <details><summary>Found?</summary>The peak of images in [0, 1] is 1. With 255 every image, good or
 # bad, is given 20 log₁₀ 255 ≈ 48.13 dB too much. A reader reported it; the issue was open when we
 # looked.</details>
-#
-# Which question catches it? One about two images whose distance is known. What is 0.1 too bright
-# everywhere has a mean squared error of 0.01, and that is 20 dB, whoever computes it.
 
 
 # %%
@@ -172,6 +169,12 @@ def mended_psnr(result, reference):
     return 10 * np.log10(1 / np.mean((result - reference) ** 2))
 
 
+# %% [markdown]
+# Which question catches it? One about two images whose distance is known. What is 0.1 too bright
+# everywhere has a mean squared error of 0.01, and that is 20 dB, whoever computes it.
+
+
+# %%
 def check_psnr(measure):
     """What is 0.1 too bright everywhere scores 20 dB."""
     ramp = np.linspace(0, 0.9, 60).reshape(4, 5, 3)
@@ -194,9 +197,6 @@ examine("peak of 255", where, check_psnr, copied_psnr, mended_psnr, effect)
 # square ends between 0 and 255. If the errors are large enough to wrap often, such squares average
 # about 100, and that is 28 dB. Other projects report 28.000 dB from the same cell, and a user of
 # another library 27.88 dB for two random pictures.</details>
-#
-# The worse of two errors must score lower. The check needs both: ten and forty levels wrap around
-# to different squares, and of one error alone nobody knows beforehand what the wrapped score is.
 
 
 # %%
@@ -205,6 +205,12 @@ def mended_bytes(result, reference):
     return 10 * np.log10(255**2 / np.mean((result.astype(float) - reference) ** 2))
 
 
+# %% [markdown]
+# The worse of two errors must score lower. The check needs both: ten and forty levels wrap around
+# to different squares, and of one error alone nobody knows beforehand what the wrapped score is.
+
+
+# %%
 def check_bytes(measure):
     """Forty levels too dark is worse than ten."""
     grey = np.full((4, 5, 3), 120, np.uint8)
@@ -226,9 +232,6 @@ examine("bytes wrap", "a Zero-DCE notebook", check_bytes, copied_psnr, mended_by
 # two tensors of unknown range comparable, and takes away what low light is about: a photo that is
 # too dark everywhere is stretched until it is not. The mended form is `mended_psnr`, which takes
 # the images as they are.
-#
-# A ramp from 0 to 1 has a mean square of 1/3. A copy of it with a fifth of its light is off by 4/5
-# of each value, so the mean squared error is (4/5)²/3, and the score 6.7 dB.
 
 
 # %%
@@ -237,6 +240,12 @@ def copied_scaling(result, reference):
     return psnr_float(*((a - a.min()) / (a.max() - a.min()) for a in (result, reference)))
 
 
+# %% [markdown]
+# A ramp from 0 to 1 has a mean square of 1/3. A copy of it with a fifth of its light is off by 4/5
+# of each value, so the mean squared error is (4/5)²/3, and the score 6.7 dB.
+
+
+# %%
 def check_scaling(measure):
     """A copy five times too dark scores below 12 dB."""
     ramp = np.linspace(0, 1, 240, dtype="float32").reshape(8, 10, 3)
@@ -257,8 +266,7 @@ examine(name, "restorers", check_scaling, copied_scaling, mended_psnr, effect)
 #
 # The learning rate of one copy falls when its validation score stops rising, and the score is taken
 # on **random crops**. Chance in a yardstick looks like progress, and a schedule that waits for
-# progress obeys it. Nothing changes between two measurements of the same results, so the score must
-# not change either.
+# progress obeys it.
 
 
 # %%
@@ -272,11 +280,21 @@ def copied_validation(pairs, rng, crop=64):
     return np.mean(values)
 
 
+# %% [markdown]
+# Whole photos cost more time, and leave nothing to chance:
+
+
+# %%
 def mended_validation(pairs, rng):
     """Return the mean PSNR on whole photos; chance has no part in it."""
     return np.mean([psnr(*pair) for pair in pairs])
 
 
+# %% [markdown]
+# Nothing changes between two measurements of the same results, so the score must not change either.
+
+
+# %%
 def check_validation(measure):
     """The same results, measured twice, score the same."""
     rng = np.random.default_rng(0)
@@ -316,9 +334,6 @@ def copied_flip(low, normal):
 # %% [markdown]
 # <details><summary>Found?</summary>Both sides of the flipped pair are the dark photo. All shapes
 # and ranges are right, and every flipped example teaches the network to change nothing.</details>
-#
-# Noise is the right picture for a check here: no flip maps it to itself, and the two photos of the
-# pair differ. With a symmetrical picture, or one photo on both sides, the slip would pass.
 
 
 # %%
@@ -327,6 +342,12 @@ def mended_flip(low, normal):
     return low[:, ::-1], normal[:, ::-1]
 
 
+# %% [markdown]
+# Noise is the right picture for a check here: no flip maps it to itself, and the two photos of the
+# pair differ. With a symmetrical picture, or one photo on both sides, the slip would pass.
+
+
+# %%
 def check_flip(flip):
     """A flipped reference, flipped back, is the reference."""
     low, normal = np.random.default_rng(0).random((2, 4, 5, 3))
@@ -345,11 +366,7 @@ display.show_images([*flipped, right], titles=titles)
 #
 # LOL has several photos of most of its scenes. One project joins LOL's training and test photos
 # with synthetic ones, shuffles, and sets 50 aside for the test. A network is then tested on scenes
-# that it was trained on, and may have learnt by heart. The mended form puts a scene on one side as
-# a whole.
-#
-# Scenes have names, so the check is a matter of sets and needs no photo. (Which photos show one
-# scene is the harder question; `01_data` finds out.)
+# that it was trained on, and may have learnt by heart.
 
 
 # %%
@@ -359,6 +376,11 @@ def copied_split(scene_of, rng):
     return order[50:], order[:50]
 
 
+# %% [markdown]
+# The mended form shuffles scenes and not photos, so a scene is on one side as a whole.
+
+
+# %%
 def mended_split(scene_of, rng):
     """Return photos for training and testing; a scene is on one side as a whole."""
     order = rng.permutation(sorted(set(scene_of.values())))
@@ -366,6 +388,12 @@ def mended_split(scene_of, rng):
     return [name for name in scene_of if name not in test], test
 
 
+# %% [markdown]
+# Scenes have names, so the check is a matter of sets and needs no photo. (Which photos show one
+# scene is the harder question; `01_data` finds out.)
+
+
+# %%
 def check_split(split):
     """No scene is on both sides."""
     train, test = split({str(n): f"scene {n // 5}" for n in range(200)}, np.random.default_rng(0))
@@ -396,8 +424,6 @@ def copied_input(photo):
 
 # %% [markdown]
 # <details><summary>Found?</summary>Nobody divides by 255.</details>
-#
-# The ends of the range are known before any network runs.
 
 
 # %%
@@ -406,6 +432,11 @@ def mended_input(photo):
     return photo.astype("float32") / 255
 
 
+# %% [markdown]
+# The ends of the range are known before any network runs.
+
+
+# %%
 def check_input(prepare):
     """White is 1."""
     return prepare(np.full((1, 1, 3), 255, np.uint8)).max() == 1
@@ -436,10 +467,8 @@ def copied_cast(image):
 # floating point to 8 bits at once, where no standard says what becomes of 256. We go by way of
 # integers, so that it is 0 on every machine.)</details>
 #
-# Each slip needs a question of its own, and between copied and mended there is a form with one of
-# them left. For clipping the question takes a value outside the range, which no photo from a file
-# has; that is why a test with photos does not find it. For rounding it takes a fine ramp, over
-# which the errors up and down are equally many.
+# Each slip gets a finding of its own. So between copied and mended we need a form in which one of
+# them is left:
 
 
 # %%
@@ -453,6 +482,13 @@ def mended_cast(image):
     return np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
+# %% [markdown]
+# For clipping the question takes a value outside the range, which no photo from a file
+# has; that is why a test with photos does not find it. For rounding it takes a fine ramp, over
+# which the errors up and down are equally many.
+
+
+# %%
 def check_cast(cast):
     """What is brighter than white stays white."""
     return cast(np.full((1, 1, 3), 1.05)).min() == 255
@@ -520,9 +556,6 @@ def copied_contrast(grey):
 # pixel, the pixel, and nothing. The neighbours on the left and on the right are lost like this; in
 # the kernels for those above and below, written alike, the numbers come to stand side by side. At
 # least ten public files hold this literal.</details>
-#
-# A constant has no contrast, so adding one changes none. Noise stands for the photo, because in a
-# flat picture there is nothing to get wrong.
 
 
 # %%
@@ -532,6 +565,12 @@ def mended_contrast(grey):
     return ops.conv(grey, kernel[:, :, None, None], padding="same")
 
 
+# %% [markdown]
+# A constant has no contrast, so adding one changes none. Noise stands for the photo, because in a
+# flat picture there is nothing to get wrong.
+
+
+# %%
 def check_contrast(contrast):
     """Brightening everything alike changes no contrast inside the photo."""
     grey = np.random.default_rng(0).random((1, 6, 8, 1)).astype("float32")
@@ -567,9 +606,6 @@ def copied_smoothness(maps):
 # <details><summary>Found?</summary>Axes 2 and 3 are height and width where channels come first, as
 # in the code that was ported. Here they are width and channels: the sum grows with the height, what
 # it is divided by does not.</details>
-#
-# The mean of the steps of a ramp does not depend on how long the ramp is. Two heights suffice for
-# the check, if they differ.
 
 
 # %%
@@ -581,6 +617,12 @@ def mended_smoothness(maps):
     return 2 * ((down**2).sum() / count_down + (across**2).sum() / count_across) / len(maps)
 
 
+# %% [markdown]
+# The mean of the steps of a ramp does not depend on how long the ramp is. Two heights suffice for
+# the check, if they differ.
+
+
+# %%
 def check_smoothness(loss):
     """A ramp of one slope costs the same at any height."""
     ramps = [np.tile(np.arange(n)[:, None, None] / 512, (1, 9, 24))[None] for n in (32, 256)]
@@ -601,8 +643,7 @@ examine("wrong axes", where, check_smoothness, copied_smoothness, mended_smoothn
 # ### What the log says
 #
 # A training step that returns raw losses leaves it to Keras what to report for an epoch, and Keras
-# reports the last one. A curve of such values jumps with whatever photos came last. The mean of all
-# batches has no order; that is the question.
+# reports the last one. A curve of such values jumps with whatever photos came last.
 
 
 # %%
@@ -611,6 +652,11 @@ def copied_log(losses):
     return losses[-1]
 
 
+# %% [markdown]
+# The mean of all batches says what the epoch was like. Keras has it as a metric:
+
+
+# %%
 def mended_log(losses):
     """Return the value of an epoch from those of its batches."""
     mean = keras.metrics.Mean()
@@ -619,6 +665,11 @@ def mended_log(losses):
     return float(mean.result())
 
 
+# %% [markdown]
+# A mean has no order; that is the question.
+
+
+# %%
 def check_log(log):
     """The order of the batches does not change the value of the epoch."""
     return np.isclose(log([0.1, 0.2, 0.6]), log([0.6, 0.2, 0.1]))
@@ -676,8 +727,6 @@ def copied_fusion(branches, scores):
 # <details><summary>Found?</summary>Over the last axis the channels of one branch compete with each
 # other. Each weighs 1/C on average, three branches together 3/C: the fusion does not choose between
 # branches, and what passes through it **fades**, the more channels the more.</details>
-#
-# Weights that add up to one leave equal things equal, whatever the scores are.
 
 
 # %%
@@ -686,6 +735,11 @@ def mended_fusion(branches, scores):
     return ops.sum(ops.softmax(scores, axis=0) * branches, axis=0)
 
 
+# %% [markdown]
+# Weights that add up to one leave equal things equal, whatever the scores are.
+
+
+# %%
 def check_fusion(fuse):
     """Three equal branches come back as they were."""
     rng = np.random.default_rng(0)
@@ -726,9 +780,6 @@ def copied_merge(fuse, level_1, level_2, level_3):
 # <details><summary>Found?</summary>Level 3 comes twice, level 2 never: a slip of names, which stood
 # in the example until December 2022. What level 2 became since the last exchange is thrown
 # away.</details>
-#
-# Move one input at a time and watch whether the output moves. It does not even take a network:
-# the sum of three numbers will do for the fusion.
 
 
 # %%
@@ -737,6 +788,12 @@ def mended_merge(fuse, level_1, level_2, level_3):
     return fuse([level_1, level_2, level_3])
 
 
+# %% [markdown]
+# Move one input at a time and watch whether the output moves. It does not even take a network:
+# the sum of three numbers will do for the fusion.
+
+
+# %%
 def check_merge(merge):
     """Whichever stream changes, the result changes."""
     results = [merge(sum, *streams) for streams in ((1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 1, 2))]
@@ -778,9 +835,6 @@ def copied_extremes(x):
 # <details><summary>Found?</summary>Average and maximum have each other's names. A convolution
 # learns its own weights for both, so the network can do exactly what it could: only readers are
 # misled, and whoever loads weights from elsewhere.</details>
-#
-# No training of the network could have shown this. What can be asked is whether the names are true:
-# an average lies nowhere above the maximum of the same numbers.
 
 
 # %%
@@ -789,6 +843,12 @@ def mended_extremes(x):
     return ops.mean(x, axis=-1, keepdims=True), ops.max(x, axis=-1, keepdims=True)
 
 
+# %% [markdown]
+# No training of the network could have shown this. What can be asked is whether the names are true:
+# an average lies nowhere above the maximum of the same numbers.
+
+
+# %%
 def check_extremes(extremes):
     """The average is nowhere above the maximum."""
     average, maximum = extremes(np.random.default_rng(0).random((1, 4, 5, 3)))
@@ -810,9 +870,7 @@ examine("names swapped", where, check_extremes, copied_extremes, mended_extremes
 # ### Attention of one pixel
 #
 # With a convolution of 1×1, spatial attention weighs each pixel by what it holds itself. In
-# MIRNet's own code it is 5×5: whether a pixel is noise shows beside it. Sizes of kernels
-# can be read in the code, too; what a block *sees* is better asked of the block. Let everything be
-# dark but for one pixel, and count whose weight it changes.
+# MIRNet's own code it is 5×5: whether a pixel is noise shows beside it.
 
 
 # %%
@@ -826,6 +884,12 @@ def mended_look():
     return layers.Conv2D(1, 5, padding="same", activation="sigmoid", use_bias=False)
 
 
+# %% [markdown]
+# Sizes of kernels can be read in the code, too; what a block *sees* is better asked of the block.
+# Let everything be dark but for one pixel, and count whose weight it changes.
+
+
+# %%
 def moved_by_a_dot(layer, side=9):
     """Return how many weights (side, side) a dot in the middle changes."""
     dot = np.zeros((1, side, side, 2), "float32")
@@ -849,9 +913,7 @@ examine("1×1 attention", "keras.io MIRNet", check_look, copied_look, mended_loo
 #
 # Between its streams MIRNet halves features after a blur and doubles them by interpolation. The
 # copy takes the **maximum** of each 2×2 instead, and **repeats** pixels. Both are usual elsewhere,
-# and neither is what MIRNet's own code does. Each gets a check that knows what should become of a
-# simple picture: stripes of one pixel have no place in a picture of half the size, and what is left
-# of them is their mean, grey; and a ramp, enlarged, has no stairs.
+# and neither is what MIRNet's own code does.
 
 
 # %%
@@ -865,10 +927,20 @@ def mended_halving(x):
     return BlurPool()(x)
 
 
+# %% [markdown]
+# Each gets a check that knows what should become of a simple picture. Stripes of one pixel have no
+# place in a picture of half the size; what is left of them is their mean, grey.
+
+
+# %%
 def check_halving(halve):
     """Stripes too fine for the small picture turn grey."""
     stripes = np.tile(np.array([0, 1], "float32")[None, None, :, None], (1, 8, 8, 1))
     return np.allclose(halve(stripes)[:, 1:-1, 1:-1], 0.5, atol=1e-6)
+
+
+# %% [markdown]
+# Then the way up:
 
 
 # %%
@@ -882,6 +954,11 @@ def mended_doubling(x):
     return UpsampleBilinear(2)(x)
 
 
+# %% [markdown]
+# A ramp, enlarged, has no stairs.
+
+
+# %%
 def check_doubling(double):
     """A ramp, enlarged, still rises at every step."""
     ramp = np.tile(np.arange(8, dtype="float32")[None, None, :, None], (1, 8, 1, 1))
@@ -906,9 +983,7 @@ examine("nearest for bilinear", where, check_doubling, copied_doubling, mended_d
 # ### Twice through the tanh
 #
 # Zero-DCE's maps reach from −1 to 1, and with them its curves (`03_zero_dce`). One fast variant
-# applies the tanh that bounds them inside the network, and once more outside. Where the last
-# convolution puts out something large, the maps should come to the end of their range; the tanh of
-# 1 is only 0.76.
+# applies the tanh that bounds them inside the network, and once more outside.
 
 
 # %%
@@ -922,6 +997,12 @@ def mended_maps(last):
     return ops.tanh(last)
 
 
+# %% [markdown]
+# Where the last convolution puts out something large, the maps should come to the end of their
+# range; the tanh of 1 is only 0.76.
+
+
+# %%
 def check_maps(maps_of):
     """The maps reach 1."""
     return float(maps_of(np.array([20.0], "float32"))[0]) > 0.999
@@ -947,9 +1028,6 @@ examine("tanh twice", "restorers", check_maps, copied_maps, mended_maps, effect)
 # moves the averages that batch normalisation keeps for later, so the test photos become a part of
 # the network. `05_pix2pix` normalises each photo by itself, which gives what the paper wanted and
 # keeps nothing.
-#
-# A test may read a network and must not write to it. All its weights, the averages among them,
-# are the same afterwards, to the bit.
 
 
 # %%
@@ -963,6 +1041,12 @@ def mended_test(generator, photo):
     return np.asarray(generator(photo[None], training=False))[0]
 
 
+# %% [markdown]
+# A test may read a network and must not write to it. All its weights, the averages among them,
+# are the same afterwards, to the bit.
+
+
+# %%
 def check_test(enhance):
     """Enhancing a photo leaves the network as it was."""
     generator = definitions("05_pix2pix").unet(4, 3, "batch", dropout=0.0)
@@ -1000,9 +1084,6 @@ def copied_output(x):
 # %% [markdown]
 # <details><summary>Found?</summary>Normalised over the batch, each colour has a mean and a spread
 # that no photo can change. `06_resnet_gan` takes this project apart and repairs it.</details>
-#
-# The question is about brightness alone, so the picture may be noise. It needs no training
-# either: what a normalisation takes away, no weight before it can give back.
 
 
 # %%
@@ -1011,6 +1092,12 @@ def mended_output(x):
     return ops.tanh(x)
 
 
+# %% [markdown]
+# The question is about brightness alone, so the picture may be noise. It needs no training
+# either: what a normalisation takes away, no weight before it can give back.
+
+
+# %%
 def check_output(output):
     """Less light in, less light out."""
     photo = np.random.default_rng(0).random((1, 8, 8, 3)).astype("float32")
@@ -1045,10 +1132,7 @@ def copied_freezing(discriminator):
 # <details><summary>Found?</summary>Keras 2 remembered at `compile` what was trainable, so the
 # discriminator still learnt in its own turn. Keras 3 reads the flag whenever it trains: the
 # convolutions never learn again. `05_pix2pix` freezes nothing and takes gradients for chosen
-# weights.</details>
-#
-# Ask for movement, not for a loss: a loss may fall while only the normalisations learn. So we look
-# at the kernels of the convolutions, before and after a step.
+# weights. Then `compile` is all there is to do.</details>
 
 
 # %%
@@ -1057,6 +1141,12 @@ def mended_freezing(discriminator):
     discriminator.compile("adam", "mse")
 
 
+# %% [markdown]
+# Ask for movement, not for a loss: a loss may fall while only the normalisations learn. So we look
+# at the kernels of the convolutions, before and after a step.
+
+
+# %%
 def step_of(prepare, photos):
     """Return how far the kernels of a discriminator move in a training step of its own."""
     discriminator = definitions("05_pix2pix").patch_gan(4, "batch")
@@ -1068,6 +1158,11 @@ def step_of(prepare, photos):
     return sum(float(np.abs(after - old).sum()) for old, after in moves)
 
 
+# %% [markdown]
+# One step must move them. How far is no matter.
+
+
+# %%
 def check_freezing(prepare):
     """A step of the discriminator moves the discriminator."""
     return step_of(prepare, list(np.random.default_rng(0).random((2, 1, 32, 32, 3)))) > 0
@@ -1096,6 +1191,11 @@ def check_of_test(test, right, wrong):
     return test(right) and not test(wrong)
 
 
+# %% [markdown]
+# The effect of a slip in a test is what the test says, so it is put in words:
+
+
+# %%
 def told(test, right, wrong):
     """Tell what a test says about both forms of some code."""
     return f"it passes the copied code: {test(wrong)}, the mended code: {test(right)}"
@@ -1112,6 +1212,7 @@ def copied_zeros(loss):
     return loss(np.zeros((1, 8, 8, 24))) == 0
 
 
+# %%
 def copied_shapes(flip):
     """Test a paired flip, as copied."""
     sides = flip(np.zeros((4, 5, 3)), np.ones((4, 5, 3)))
@@ -1122,9 +1223,8 @@ def copied_shapes(flip):
 # <details><summary>Found?</summary>Nothing: zeros divided by anything are zero, and the dark photo
 # has the shape of the reference.</details>
 #
-# A test sees something when its input has steps, and two sides that differ. A ramp with a step of 1
-# from row to row costs 2 in each of 24 channels, whatever its size; and ones stay ones, on their
-# side.
+# A test of a loss sees something when its input has steps. A ramp with a step of 1 from row to row
+# costs 2 in each of 24 channels, whatever its size.
 
 
 # %%
@@ -1134,6 +1234,11 @@ def mended_zeros(loss):
     return np.isclose(loss(ramp), 2 * 24)
 
 
+# %% [markdown]
+# A test of a flip sees something when the two sides differ: ones stay ones, on their side.
+
+
+# %%
 def mended_shapes(flip):
     """Test a paired flip."""
     low, normal = flip(np.zeros((4, 5, 3)), np.ones((4, 5, 3)))
@@ -1144,6 +1249,8 @@ def mended_shapes(flip):
 code = mended_smoothness, copied_smoothness
 effect = told(copied_zeros, *code)
 examine("zeros alone", "restorers", check_of_test, copied_zeros, mended_zeros, effect, *code)
+
+# %%
 code = mended_flip, copied_flip
 effect = told(copied_shapes, *code)
 examine("shapes alone", "restorers", check_of_test, copied_shapes, mended_shapes, effect, *code)
@@ -1251,9 +1358,8 @@ def keras_io_resize(x, features, start, stop):
 
 # %% [markdown]
 # The block makes three streams, gives each its attention, fuses all three at each level, gives the
-# results attention again, and fuses once more at full resolution. The network adds up what groups
-# of such blocks contribute. Compare with `multi_scale_block` of `04_mirnet`: which lines would
-# share weights there?
+# results attention again, and fuses once more at full resolution. Compare with `multi_scale_block`
+# of `04_mirnet`: which lines would share weights there?
 
 
 # %%
@@ -1270,6 +1376,11 @@ def keras_io_block(x, features):
     return x + biased(features)(keras_io_fusion(features)(second))
 
 
+# %% [markdown]
+# The network adds up what groups of such blocks contribute, and the sum is added to the dark photo.
+
+
+# %%
 def keras_io(features=64, groups=3, blocks=2):
     """Build the copy: ``low`` (N, H, W, 3), sides multiples of 4, to the same."""
     low = keras.Input((None, None, 3), name="low")
