@@ -112,17 +112,6 @@ def test_the_measure_of_a_checkerboard_in_closed_form(notebook):
     assert notebook.checkerboard(waves) == pytest.approx(0, abs=1e-9)
 
 
-def test_true_detail_tells_invented_from_real_detail(notebook):
-    normal = to_float(synthetic.sample_scenes()["chelsea"])[:120, :160]
-    rng = np.random.default_rng(0)
-    smooth = normal - notebook.fine_detail(normal)[..., None]
-    invented = smooth + rng.normal(0, notebook.fine_detail(normal).std(), (*normal.shape[:2], 1))
-    assert notebook.detail(normal, normal) == pytest.approx((1, 1))
-    sharpness, truth = notebook.detail(invented, normal)
-    assert sharpness > 0.6
-    assert truth < 0.3
-
-
 def test_the_darkest_window_is_found(notebook):
     photo = np.full((100, 150, 3), 0.5)
     photo[20:84, 40:136] = 0.1
