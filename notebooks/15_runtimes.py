@@ -792,8 +792,9 @@ for case in record["cases"] if record else ():
 # Files must be read and written whatever the runtime, so the network's share of the time bounds
 # what a quicker runtime can bring to the command: Amdahl's law again.
 #
-# `lle enhance` takes the quickest of this record whose results differ by no more than rounding, if
-# OpenVINO is installed and there are photos enough to pay for the conversion:
+# `lle enhance` runs shipped networks in ONNX Runtime, from the files that `lle export --beside` wrote
+# beside the Keras ones. It takes OpenVINO if that is installed, was measured to be quicker still with
+# results that differ by no more than rounding, and there are photos enough to pay for its set-up:
 #
 # ```console
 # lle enhance holiday/ -o bright/ --method mirnet --runtime openvino
