@@ -681,8 +681,8 @@ for name, told in written.items():
 
 # %% [markdown]
 # Where the file of an export is made once and used often, its conversion hardly counts. In a
-# command that may be called for any network it does: `lle enhance` keeps what it has converted, and
-# converts only if there are photos enough.
+# command that may be called for any network it would: so the files of shipped networks lie beside
+# them, converted already, and `lle enhance` converts nothing.
 #
 # ### Batches
 #
