@@ -3,8 +3,8 @@ FROM python:3.11-slim
 WORKDIR /app
 COPY pyproject.toml requirements.lock README.md LICENSE ./
 COPY lle_utils lle_utils
-RUN pip install --no-cache-dir --constraint requirements.lock ".[cpu,serve]"
 COPY data data
+RUN pip install --no-cache-dir --constraint requirements.lock ".[serve]"
 USER nobody
 ENV HOME=/tmp PYTHONUNBUFFERED=1
 EXPOSE 8000

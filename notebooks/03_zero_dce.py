@@ -35,7 +35,7 @@ if "google.colab" in sys.modules:  # elsewhere the package is installed already
                 f"{address} cannot be cloned. Unpack the project's zip to {project}, or link "
                 "it there from a mounted Drive, and run this cell again."
             )
-    package = f"{project}[photos]"  # camera raw and HEIC too
+    package = f"{project}[notebooks,photos]"  # camera raw and HEIC too
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
     os.chdir(f"{project}/notebooks")
 

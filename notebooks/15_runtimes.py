@@ -36,7 +36,7 @@ if "google.colab" in sys.modules:  # elsewhere the package is installed already
                 f"{address} cannot be cloned. Unpack the project's zip to {project}, or link "
                 "it there from a mounted Drive, and run this cell again."
             )
-    package = f"{project}[photos]"  # camera raw and HEIC too
+    package = f"{project}[notebooks,photos]"  # camera raw and HEIC too
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
     os.chdir(f"{project}/notebooks")
 
@@ -681,8 +681,8 @@ for name, told in written.items():
 
 # %% [markdown]
 # Where the file of an export is made once and used often, its conversion hardly counts. In a
-# command that may be called for any network it does: `lle enhance` keeps what it has converted, and
-# converts only if there are photos enough.
+# command that may be called for any network it would: so the files of shipped networks lie beside
+# them, converted already, and `lle enhance` converts nothing.
 #
 # ### Batches
 #
@@ -792,8 +792,10 @@ for case in record["cases"] if record else ():
 # Files must be read and written whatever the runtime, so the network's share of the time bounds
 # what a quicker runtime can bring to the command: Amdahl's law again.
 #
-# `lle enhance` takes the quickest of this record whose results differ by no more than rounding, if
-# OpenVINO is installed and there are photos enough to pay for the conversion:
+# `lle enhance` runs shipped networks in ONNX Runtime, from the files that `lle export --beside`
+# wrote beside the Keras ones. It takes OpenVINO if that is installed, was measured to be quicker
+# still with results that differ by no more than rounding, and there are photos enough to pay for
+# its set-up:
 #
 # ```console
 # lle enhance holiday/ -o bright/ --method mirnet --runtime openvino

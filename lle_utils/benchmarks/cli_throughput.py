@@ -19,7 +19,6 @@ import numpy as np
 from lle_utils.benchmarks.speed import BenchError, dark_photo, machine, run_python
 from lle_utils.core.paths import data_dir, write_json
 from lle_utils.data.samples import default_source, sample_pairs
-from lle_utils.enhancers.openvino import load_openvino
 from lle_utils.enhancers.runtimes import ROUNDING_LEVELS, RUNTIMES, quickest
 from lle_utils.enhancers.tiling import MEMORY_LIMIT
 
@@ -99,10 +98,8 @@ def _case(folder: Path, method: str, photos: int) -> dict:
     words = ["-m", "lle_utils.cli.main", "enhance", folder / "photos", "--method", method]
     for runtime in RUNTIMES:
         seconds[runtime] = differences[runtime] = None
-        if runtime != "keras":
-            if not find_spec("openvino"):
-                continue
-            load_openvino(method)  # set up once, and kept
+        if runtime.startswith("openvino") and not find_spec("openvino"):
+            continue
         seconds[runtime] = _seconds(*words, "-o", results / runtime, "--runtime", runtime)
         differences[runtime] = _difference(results / "plain", results / runtime)
         if runtime != "openvino-fast" and differences[runtime] > ROUNDING_LEVELS:
@@ -164,14 +161,15 @@ def measure_large(methods: Sequence[str] | None = None, size: tuple = LARGE) -> 
 
 def report(record: dict) -> str:
     """Print a record of `measure` as a Markdown table."""
+    runtimes = [r for r in RUNTIMES if any(case["seconds"].get(r) for case in record["cases"])]
     lines = [
-        "| method | plain loop | `lle enhance`: keras | openvino | openvino-fast | at best |",
-        "|---|---:|---:|---:|---:|---:|",
+        f"| method | plain loop | `lle enhance`: {' | '.join(runtimes)} | at best |",
+        f"|---|{'---:|' * (len(runtimes) + 2)}",
     ]
     for case in record["cases"]:
         seconds, count, differences = case["seconds"], case["photos"], case["differences"]
         cells = [f"{count / seconds['plain']:.1f}"]
-        for runtime in RUNTIMES:
+        for runtime in runtimes:
             shown = f"{count / seconds[runtime]:.1f}" if seconds[runtime] else "–"
             off = differences[runtime] or 0
             cells.append(f"{shown} (±{off})" if off > ROUNDING_LEVELS else shown)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from lle_utils.cli.command import complain
 from lle_utils.cli.data_sets import add_data_commands
+from lle_utils.cli.doctor import add_doctor
 from lle_utils.cli.experiments import add_experiment_commands
 from lle_utils.cli.exports import add_export
 from lle_utils.cli.measure import add_measure_commands
@@ -29,6 +30,7 @@ GROUPS_OF_COMMANDS = (  # in the order of the help
     add_video,
     add_serve,
     add_export,
+    add_doctor,
 )
 
 
@@ -50,7 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if options.debug or not is_expected(error):
             raise
-        return complain(f"{error} (--debug shows where)")
+        lacking = type(error) is ModuleNotFoundError  # one that names no extra
+        hint = "; `lle doctor` says how to get it" if lacking else ""
+        return complain(f"{error}{hint} (--debug shows where)")
 
 
 def make_parser() -> argparse.ArgumentParser:

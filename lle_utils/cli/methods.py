@@ -39,7 +39,7 @@ def add_methods(commands) -> None:
 
 
 def _methods(options) -> None:
-    from lle_utils.enhancers.storage import load_enhancer_card
+    from lle_utils.enhancers.storage import load_enhancer_card, onnx_paths
 
     if options.name:
         print(json.dumps(load_enhancer_card(options.name), indent=2, ensure_ascii=False))
@@ -48,7 +48,7 @@ def _methods(options) -> None:
     rows = [("method", "for", "MB", "s", "limits missed")]
     for path in sorted(data_dir().glob(CARDS)):
         card, name = json.loads(path.read_text("utf-8")), path.parent.name
-        size = f"{(path.parent / 'model.keras').stat().st_size / 1e6:.1f}"
+        size = f"{sum(p.stat().st_size for p in onnx_paths(path.parent)) / 1e6:.1f}"
         missed = str(len(card["behavior"]["misses"])) if "behavior" in card else ""
         rows.append((name, USES.get(name, card["method"]), size, seconds.get(name, ""), missed))
     rows += [(name, use, "", seconds.get(name, ""), "") for name, use in BASELINE_USES.items()]

@@ -35,7 +35,7 @@ def add_photo_commands(commands) -> None:
     dry_help = "say what would be written, and write nothing"
     enhance.add_argument("--dry-run", action="store_true", help=dry_help)
     runtimes = ("auto", *RUNTIMES)
-    runtime_help = "what runs the network (auto: whatever was measured to be quicker)"
+    runtime_help = "what runs the network (auto: ONNX Runtime, or what was measured to be quicker)"
     enhance.add_argument("--runtime", default="auto", choices=runtimes, help=runtime_help)
 
 
@@ -155,12 +155,9 @@ def _load_method(options, memory: int, photos: int) -> dict:
 
 def _load_developer(options, memory: int, photos: int) -> dict:
     """Return how camera raw is developed, which leaves nothing to enhance."""
-    from lle_utils.enhancers.enhancer import EnhancerError
     from lle_utils.enhancers.factory import load_developer
 
-    if options.runtime not in ("auto", "keras"):
-        raise EnhancerError(f"{options.method} runs in Keras alone, not in {options.runtime}.")
-    read = load_developer(options.method, options.level, memory)
+    read = load_developer(options.method, options.level, memory, options.runtime)
     return {"enhance": lambda photo, memory: photo, "read": read}
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 PHOTO_DIR_VARIABLE = "LLE_DATA_DIR"
 PACK_DIR_VARIABLE = "LLE_PACK_DIR"
+SHIPPED = Path(__file__).resolve().parents[1] / "shipped"  # there in an installed package alone
 
 
 def project_root() -> Path:
@@ -40,8 +41,19 @@ def project_root() -> Path:
 
 
 def data_dir() -> Path:
-    """Return the project's ``data/`` folder (registry, enhancers, records)."""
-    return project_root() / "data"
+    """Return the project's ``data/`` folder (registry, enhancers, records).
+
+    Outside of a clone it is what an installed package brings of it: enhancers and records.
+
+    Raises:
+        FileNotFoundError: If there is neither.
+    """
+    try:
+        return project_root() / "data"
+    except FileNotFoundError:
+        if SHIPPED.is_dir():
+            return SHIPPED
+        raise
 
 
 def run_folder(notebook: str, output_dir: str | os.PathLike = "") -> Path:

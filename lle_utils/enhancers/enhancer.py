@@ -69,7 +69,8 @@ class Enhancer:
             such a model is made of two models and two layers, found by their names: ``encoder``
             (``low`` to a list of which the last member is a vector that holds the brightness),
             ``towards_mean`` (`lle_utils.nn.TowardsMean`, moves that vector by ``level``),
-            ``decoder`` (the list to the result) and ``fade_in`` (`lle_utils.nn.FadeIn`).
+            ``decoder`` (the list to the result) and ``fade_in`` (`lle_utils.nn.FadeIn`). What has
+            the method ``predict_on_batch`` of such a model can take its place.
         card: The facts about it: `CARD_KEYS` and what `save_enhancer` adds.
     """
 
@@ -117,7 +118,7 @@ class Enhancer:
     @cached_property
     def bytes_per_pixel(self) -> float:
         """Bytes that feature maps take for each pixel, as of `lle_utils.nn.bytes_per_pixel`."""
-        return bytes_per_pixel(self.model, self.size_divisor)
+        return self.card.get("bytes_per_pixel") or bytes_per_pixel(self.model, self.size_divisor)
 
     def enhance(
         self,
@@ -197,7 +198,7 @@ class Enhancer:
     def _tile_side(self, photo: np.ndarray, memory: int) -> int | None:
         """Return the side of tiles, or None for a photo that fits in one piece."""
         if memory >= MEMORY_LIMIT and photo.shape[0] * photo.shape[1] <= UNTILED_PIXELS:
-            return None  # known without the estimate, which needs the network in Keras
+            return None  # known without the estimate, which may need the network in Keras
         return tile_side(photo, self.bytes_per_pixel, self.overlap, self.size_divisor, memory)
 
     def runner(
@@ -231,10 +232,7 @@ class Enhancer:
             return lambda part: self._run(part, self.model, gain)
         if fits or not self.is_global:
             return lambda part: self._run(part, self.model)
-        from lle_utils.core.backend import compile_options
-
         model = with_fixed_statistics(self.model, pad_to_divisor(working, self.size_divisor))
-        model.compile(**compile_options())
         return lambda part: self._run(part, model)
 
     def _run(self, low: np.ndarray, model: Any, *more: np.ndarray) -> np.ndarray:

@@ -23,9 +23,9 @@ from lle_utils.enhancers.exported import (
     OPENVINO_FILE,
     Exported,
     ExportError,
-    import_openvino,
 )
 from lle_utils.enhancers.runtimes import EXPORT_SUFFIXES, EXPORT_TARGETS
+from lle_utils.enhancers.sessions import import_openvino
 from lle_utils.nn import frozen_layers
 
 COMPARED_PHOTOS, CALIBRATION_PHOTOS = 5, 16
@@ -143,7 +143,7 @@ def parity(enhancer: Enhancer, exported: Exported) -> dict:
 
 
 @contextmanager
-def _quiet_converters() -> Iterator[None]:
+def quiet_converters() -> Iterator[None]:
     """Keep what converters say of each file, and warnings about their own code, to themselves."""
     logger = logging.getLogger("tensorflow")
     level = logger.level
@@ -156,12 +156,12 @@ def _quiet_converters() -> Iterator[None]:
         logger.setLevel(level)
 
 
-@_quiet_converters()
+@quiet_converters()
 def _write(enhancer: Enhancer, target: str, path: Path) -> None:
     if target == "int8":
         _write_int8(enhancer, path)
         return
-    model, side = _portable(enhancer.model, target), round_up(EXAMPLE_SIDE, enhancer.size_divisor)
+    model, side = portable(enhancer.model, target), round_up(EXAMPLE_SIDE, enhancer.size_divisor)
     example = np.zeros((1, side, side, 3), np.float32)
     gain = [np.ones((1, 1), np.float32)] if enhancer.has_gain else []
     model.predict_on_batch([example, *gain] if gain else example)  # ONNX wants it called once
@@ -181,8 +181,13 @@ def _write_openvino(model: Any, path: Path) -> None:
     shutil.rmtree(folder)
 
 
-def _portable(model: Any, target: str) -> Any:
-    """Return a network without the layers that runtimes compute inexactly, slowly or not at all."""
+def portable(model: Any, target: str) -> Any:
+    """Return a network without the layers that runtimes compute inexactly, slowly or not at all.
+
+    Args:
+        model: Functional Keras model.
+        target: One of `EXPORT_TARGETS`.
+    """
     import keras
 
     from lle_utils.enhancers.fixed_statistics import normalizes_channels

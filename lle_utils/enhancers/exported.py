@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from lle_utils.enhancers.runtimes import EXPORT_SUFFIXES
-from lle_utils.enhancers.tiling import UNTILED_PIXELS
+from lle_utils.enhancers.sessions import open_onnx, open_openvino, photo_first
 
 INT8_NETWORK, INT8_CURVES = "network.tflite", "curves.tflite"  # the parts of an int8 export
 OPENVINO_FILE = "network.xml"  # in the folder of an OpenVINO export, its weights beside it
-KEPT_SIZES = 4  # of small photos, for which OpenVINO keeps a network each
 
 
 class ExportError(ValueError):
@@ -52,11 +50,11 @@ class Exported:
 
 def _load(path: Path, exact: bool) -> Network:
     if path.suffix == ".onnx":
-        return _load_onnx(path)
+        return _photos_of(open_onnx(path).run)
     if path.suffix == ".tflite":
         return _load_litert(path)
     if (path / OPENVINO_FILE).is_file():
-        return _load_openvino(path / OPENVINO_FILE, exact)
+        return _photos_of(open_openvino(path / OPENVINO_FILE, exact).run)
     if (path / INT8_NETWORK).is_file():
         network, curves = _load_litert(path / INT8_NETWORK), _load_litert(path / INT8_CURVES)
         return lambda low: curves(low, network(low))
@@ -65,47 +63,8 @@ def _load(path: Path, exact: bool) -> Network:
     raise ExportError(f"{path} is none of {', '.join(EXPORT_SUFFIXES.values())}.")
 
 
-def _photo_first(names: Iterable[str]) -> list[str]:
-    """Sort inputs as the network takes them; files keep the order of the converter."""
-    return sorted(names, key=lambda name: (name != "low", name))
-
-
-def import_openvino():
-    """Import OpenVINO without its telemetry, which reports each import over the network."""
-    sys.modules.setdefault("openvino_telemetry", None)  # OpenVINO then takes its own stub
-    import openvino
-
-    return openvino
-
-
-def _load_onnx(path: Path) -> Network:
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it would report over the network
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    names = _photo_first(entry.name for entry in session.get_inputs())
-    return lambda *arrays: session.run(None, dict(zip(names, arrays, strict=True)))[0]
-
-
-def _load_openvino(path: Path, exact: bool) -> Network:
-    # Held to fewer instructions, oneDNN cannot compute what OpenVINO takes the processor for.
-    exact = exact or "ONEDNN_MAX_CPU_ISA" in os.environ
-    options = {"INFERENCE_PRECISION_HINT": "f32"} if exact else {}
-    core = import_openvino().Core()
-    network = core.read_model(str(path))
-    names = _photo_first(entry.any_name for entry in network.inputs)
-    networks: dict = {}  # by size: one for any size joins fewer operations and is slower
-
-    def run(*arrays: np.ndarray) -> np.ndarray:
-        photos, inputs = arrays[0], dict(zip(names, arrays, strict=True))
-        if photos.shape not in networks:
-            if len(networks) == KEPT_SIZES or photos.shape[1] * photos.shape[2] > UNTILED_PIXELS:
-                networks.clear()  # each holds its features
-            network.reshape({name: array.shape for name, array in inputs.items()})
-            networks[photos.shape] = core.compile_model(network, "CPU", options)
-        return networks[photos.shape](inputs)[0].copy()
-
-    return run
+def _photos_of(run: Callable[..., Sequence[np.ndarray]]) -> Network:
+    return lambda *arrays: run(*arrays)[0]
 
 
 def _load_saved_model(path: Path) -> Network:
@@ -120,7 +79,7 @@ def _load_litert(path: Path) -> Network:
 
     interpreter = Interpreter(str(path), num_threads=os.cpu_count())
     names = interpreter.get_signature_runner().get_input_details()
-    inputs = [names[name] for name in _photo_first(names)]
+    inputs = [names[name] for name in photo_first(names)]
     output = interpreter.get_output_details()[0]["index"]
     shapes: list = []
 

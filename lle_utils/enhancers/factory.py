@@ -17,13 +17,14 @@ from lle_utils.core.photo_formats import Photo, kept_exif
 from lle_utils.data.raw import read_raw
 from lle_utils.enhancers.brightness import default_level
 from lle_utils.enhancers.classical import BASELINES
-from lle_utils.enhancers.enhancer import EnhancerError, check_level
-from lle_utils.enhancers.openvino import converted_path, load_openvino
+from lle_utils.enhancers.enhancer import Enhancer, EnhancerError, check_level
+from lle_utils.enhancers.onnx_form import load_onnx
+from lle_utils.enhancers.raw_enhancer import RawEnhancer
 from lle_utils.enhancers.runtimes import quickest_runtimes
-from lle_utils.enhancers.storage import is_raw, load_enhancer
+from lle_utils.enhancers.storage import is_raw, load_enhancer, onnx_paths
 from lle_utils.enhancers.tiling import MEMORY_LIMIT, UNTILED_PIXELS
 
-PHOTOS_WORTH_CONVERTING = 20  # for fewer, converting a network first does not pay
+PHOTOS_WORTH_OPENVINO = 20  # for fewer, setting a network up for their size does not pay
 
 
 class Method:
@@ -78,9 +79,10 @@ def load_method(name: str | os.PathLike, runtime: str = "auto", photos: int = 1)
 
     Args:
         name: One of `lle_utils.enhancers.BASELINES`, a shipped enhancer, or the folder of one.
-        runtime: One of `RUNTIMES`, or ``"auto"``: OpenVINO if it is installed, was measured to
-            be quicker for this enhancer with results that differ by no more than
-            `ROUNDING_LEVELS`, and is set up already or there are photos enough to set it up for.
+        runtime: One of `RUNTIMES`, or ``"auto"``: ONNX Runtime for an enhancer that has this form,
+            as those that are shipped do; Keras for others. OpenVINO if it is installed, was
+            measured to be quicker still with results that differ by no more than
+            `ROUNDING_LEVELS`, and there are photos enough to set it up for.
         photos: How many photos it is meant for.
 
     Returns:
@@ -88,8 +90,8 @@ def load_method(name: str | os.PathLike, runtime: str = "auto", photos: int = 1)
 
     Raises:
         FileNotFoundError, EnhancerError: As `load_enhancer`.
-        ImportError: If OpenVINO is asked for and not installed.
-        lle_utils.enhancers.ExportError: If OpenVINO is asked for and does something else.
+        ImportError: If the runtime is not installed.
+        lle_utils.enhancers.ExportError: If the enhancer has no form for the runtime.
     """
     if name in BASELINES:
         plain = BASELINES[name]
@@ -105,12 +107,7 @@ def load_method(name: str | os.PathLike, runtime: str = "auto", photos: int = 1)
         raise EnhancerError(
             f"{name} develops camera raw, not photos: lle enhance photo.dng --method {name}."
         )
-    if runtime == "auto":
-        runtime = _preferred(name, photos)
-    if runtime == "keras":
-        enhancer = load_enhancer(name)
-    else:
-        enhancer = load_openvino(name, exact=runtime == "openvino")
+    enhancer = _load(name, runtime, photos)
 
     def enhance(photo: np.ndarray, level: float | None, memory: int) -> np.ndarray:
         return enhancer.enhance(photo, level, memory=memory)
@@ -119,7 +116,10 @@ def load_method(name: str | os.PathLike, runtime: str = "auto", photos: int = 1)
 
 
 def load_developer(
-    name: str | os.PathLike, level: float | None = None, memory: int = MEMORY_LIMIT
+    name: str | os.PathLike,
+    level: float | None = None,
+    memory: int = MEMORY_LIMIT,
+    runtime: str = "auto",
 ) -> Callable[[Path], Photo]:
     """Load an enhancer that develops camera raw.
 
@@ -127,15 +127,16 @@ def load_developer(
         name: A shipped enhancer, or the folder of one, see `is_raw`.
         level: Mean brightness that photos shall have, in (0, 1); None leaves it to the enhancer.
         memory: Bytes that the process may hold.
+        runtime: As of `load_method`.
 
     Returns:
         A function from the path of a raw file to the photo, with what is kept of its EXIF. Several
         threads may call it; the network serves one after the other.
 
     Raises:
-        FileNotFoundError, EnhancerError: As `load_enhancer`.
+        FileNotFoundError, EnhancerError, ImportError, ExportError: As `load_method`.
     """
-    enhancer, level, lock = load_enhancer(name), check_level(level), threading.Lock()
+    enhancer, level, lock = _load(name, runtime), check_level(level), threading.Lock()
 
     def develop(path: Path) -> Photo:
         frame = read_raw(path)
@@ -146,9 +147,14 @@ def load_developer(
     return develop
 
 
+def _load(name: str | os.PathLike, runtime: str, photos: int = 1) -> Enhancer | RawEnhancer:
+    runtime = _preferred(name, photos) if runtime == "auto" else runtime
+    return load_enhancer(name) if runtime == "keras" else load_onnx(name, runtime)
+
+
 def _preferred(name: str | os.PathLike, photos: int) -> str:
-    runtime = quickest_runtimes().get(str(name), "keras")
-    if runtime == "keras" or find_spec("openvino") is None:
+    if not onnx_paths(name) or find_spec("onnxruntime") is None:
         return "keras"
-    is_ready = converted_path(str(name)).exists()
-    return runtime if is_ready or photos >= PHOTOS_WORTH_CONVERTING else "keras"
+    quickest = quickest_runtimes().get(str(name), "onnx")
+    worthwhile = photos >= PHOTOS_WORTH_OPENVINO and find_spec("openvino") is not None
+    return quickest if worthwhile and quickest != "keras" else "onnx"

@@ -39,7 +39,8 @@ class RawEnhancer:
         model: Functional Keras model, ``raw`` ``(N, h, w, 4)``, as of
             `lle_utils.data.amplified`, to ``(N, 2 h, 2 w, 3)``: balanced camera colours with the
             curve of sRGB. What colour they are is not the network's to learn: the matrix of the
-            frame says it, so that one network serves many cameras.
+            frame says it, so that one network serves many cameras. What has the method
+            ``predict_on_batch`` of such a model can take its place.
         card: The facts about it. ``multiple`` and ``halo`` are in pixels of the photo.
     """
 
@@ -54,7 +55,8 @@ class RawEnhancer:
     @cached_property
     def bytes_per_pixel(self) -> float:
         """Bytes that feature maps take for each pixel, as of `lle_utils.nn.bytes_per_pixel`."""
-        return bytes_per_pixel(self.model, self.card["multiple"])
+        known = self.card.get("bytes_per_pixel")
+        return known or bytes_per_pixel(self.model, self.card["multiple"])
 
     def enhance(
         self,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from lle_utils.core.paths import data_dir
 
 # "openvino" computes in float32 as Keras does, "openvino-fast" as the processor is quickest.
-RUNTIMES = ("keras", "openvino", "openvino-fast")
+RUNTIMES = ("keras", "onnx", "openvino", "openvino-fast")
 
 EXPORT_SUFFIXES = {
     "onnx": ".onnx",
@@ -25,17 +25,19 @@ ROUNDING_LEVELS = 1  # of 255: what rounding may turn a difference of 1e-6 into
 def quickest_runtimes() -> dict[str, str]:
     """Return the quickest of `RUNTIMES` for each enhancer of the record ``throughput``.
 
-    One whose results differ by more than `ROUNDING_LEVELS` does not count.
+    One whose results differ by more than `ROUNDING_LEVELS` does not count, nor does a case in which
+    ``onnx`` was not measured.
     """
     try:
         text = (data_dir() / "results" / "throughput.json").read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
-    return {case["method"]: quickest(case) for case in json.loads(text)["cases"]}
+    cases = json.loads(text)["cases"]
+    return {case["method"]: quickest(case) for case in cases if case["seconds"].get("onnx")}
 
 
 def quickest(case: Mapping) -> str:
     """Return the quickest runtime of a case of the record ``throughput`` that keeps results."""
     seconds, differences = case["seconds"], case["differences"]
-    kept = [name for name in RUNTIMES if seconds[name] and differences[name] <= ROUNDING_LEVELS]
+    kept = [name for name in RUNTIMES if seconds.get(name) and differences[name] <= ROUNDING_LEVELS]
     return min(kept, key=seconds.__getitem__)

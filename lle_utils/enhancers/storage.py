@@ -19,6 +19,7 @@ from lle_utils.enhancers.raw_enhancer import RawEnhancer
 from lle_utils.nn.complexity import multiply_adds
 
 MODEL_FILE, CARD_FILE = "model.keras", "card.json"
+ONNX_FILES, STRENGTH_FILES = ("model.onnx",), ("encoder.onnx", "decoder.onnx")
 
 # Settings that Keras 3.8 does not know; empty ones are left out of the file.
 NEWER_KEYS = ("input_axes", "output_axes", "quantization_config")
@@ -58,7 +59,7 @@ def load_enhancer_card(name: str | os.PathLike) -> dict:
     Raises:
         FileNotFoundError, EnhancerError: As `load_enhancer`.
     """
-    return load_card(_enhancer_folder(name))
+    return load_card(enhancer_folder(name))
 
 
 def load_enhancer(name: str | os.PathLike) -> Enhancer | RawEnhancer:
@@ -77,7 +78,12 @@ def load_enhancer(name: str | os.PathLike) -> Enhancer | RawEnhancer:
         FileNotFoundError: If there is no such enhancer; the message lists the shipped ones.
         EnhancerError: If the model or the card is damaged, unsafe or incomplete.
     """
-    folder = _enhancer_folder(name)
+    folder = enhancer_folder(name)
+    if not (folder / MODEL_FILE).is_file():
+        raise EnhancerError(
+            f"{folder} has no {MODEL_FILE}: an installed package brings the ONNX form alone. Take "
+            "a clone of the project, or --runtime onnx."
+        )
     card, model = load_card(folder), _load_model(folder / MODEL_FILE)
     from lle_utils.core.backend import compile_options
 
@@ -86,21 +92,47 @@ def load_enhancer(name: str | os.PathLike) -> Enhancer | RawEnhancer:
 
 
 def model_path(name: str | os.PathLike) -> Path:
-    """Return the ``model.keras`` of a shipped enhancer by name, or of any by its folder.
+    """Return the file that holds an enhancer's weights: ``model.keras``, or else an ONNX file.
+
+    Args:
+        name: Of a shipped enhancer, or the folder of any.
 
     Raises:
         FileNotFoundError: If there is no such enhancer; the message lists the shipped ones.
     """
-    return _enhancer_folder(name) / MODEL_FILE
+    folder = enhancer_folder(name)
+    kept = [folder / file for file in (MODEL_FILE, *ONNX_FILES, *STRENGTH_FILES)]
+    return next(path for path in kept if path.is_file())
 
 
-def _enhancer_folder(name: str | os.PathLike) -> Path:
+def onnx_paths(name: str | os.PathLike) -> list[Path]:
+    """Return the files of an enhancer's ONNX form, none where it has no such form.
+
+    Args:
+        name: Of a shipped enhancer, or the folder of any.
+
+    Raises:
+        FileNotFoundError: If there is no such enhancer; the message lists the shipped ones.
+    """
+    folder = enhancer_folder(name)
+    for files in (ONNX_FILES, STRENGTH_FILES):
+        if all((folder / file).is_file() for file in files):
+            return [folder / file for file in files]
+    return []
+
+
+def enhancer_folder(name: str | os.PathLike) -> Path:
+    """Return the folder of a shipped enhancer by name, or of any by its folder.
+
+    Raises:
+        FileNotFoundError: If there is no such enhancer; the message lists the shipped ones.
+    """
     folder = Path(name)
     if folder.suffix == ".keras":
         folder = folder.parent
     elif not folder.is_dir():
         folder = data_dir() / "pretrained" / str(name)
-    if not (folder / MODEL_FILE).is_file():
+    if not any((folder / file).is_file() for file in (MODEL_FILE, *ONNX_FILES, *STRENGTH_FILES)):
         known = ", ".join([*list_enhancers(), *list_enhancers(raw=True)]) or "none"
         raise FileNotFoundError(
             f"No enhancer {str(name)!r}. Shipped: {known}. "
@@ -188,7 +220,9 @@ def save_enhancer(model: Any, folder: str | os.PathLike, card: dict) -> Path:
     with atomic_path(folder / MODEL_FILE) as temporary:
         model.save(temporary)
         make_portable(temporary)
-    _write_card(folder, card)
+    for path in onnx_paths(folder):
+        path.unlink()  # that of another network
+    write_card(folder, card)
     return folder
 
 
@@ -248,7 +282,7 @@ def record_metrics(folder: str | os.PathLike, record: Mapping) -> None:
         EnhancerError: As `load_card`.
     """
     kept = ("data", "interval", "protocol", "summary")
-    _write_card(folder, {**load_card(folder), "metrics": {key: record[key] for key in kept}})
+    write_card(folder, {**load_card(folder), "metrics": {key: record[key] for key in kept}})
 
 
 def record_behavior(folder: str | os.PathLike, data: str, misses: list[str]) -> None:
@@ -262,7 +296,7 @@ def record_behavior(folder: str | os.PathLike, data: str, misses: list[str]) -> 
     Raises:
         EnhancerError: As `load_card`.
     """
-    _write_card(folder, {**load_card(folder), "behavior": {"data": data, "misses": misses}})
+    write_card(folder, {**load_card(folder), "behavior": {"data": data, "misses": misses}})
 
 
 def caution(card: Mapping) -> str:
@@ -275,5 +309,6 @@ def caution(card: Mapping) -> str:
     return f"Look at the result: {'; '.join(found)}." if found else ""
 
 
-def _write_card(folder: str | os.PathLike, card: Mapping) -> None:
+def write_card(folder: str | os.PathLike, card: Mapping) -> None:
+    """Write the card of an enhancer, whole or not at all."""
     write_json(Path(folder) / CARD_FILE, card, indent=2)

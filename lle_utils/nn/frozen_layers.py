@@ -144,12 +144,78 @@ class RowwiseNormalization(keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         """Return ``gamma * (inputs - mean) / sqrt(variance + epsilon) + beta``."""
         centred = inputs - _mean_of_rows(inputs)
-        variance = _mean_of_rows(ops.square(centred))
-        return centred * (self.gamma * ops.rsqrt(variance + self.epsilon)) + self.beta
+        return self._scaled(centred, _mean_of_rows(ops.square(centred)))
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         """Return the shape of the input."""
         return input_shape
+
+    def _scaled(self, centred: Any, variance: Any) -> Any:
+        return centred * (self.gamma * ops.rsqrt(variance + self.epsilon)) + self.beta
+
+
+class ToldNormalization(RowwiseNormalization):
+    """Normalise channels by the photo's own mean and variance, or by those that are told.
+
+    Args:
+        layer: The instance normalisation whose weights and epsilon are used.
+        start: Where its 2 C numbers begin among the statistics.
+
+    Input a list of three: ``(N, H, W, C)``, statistics ``(N, K)``, and ``(N, 1)``, 1 where these
+    count and 0 where not. Output two: ``(N, H, W, C)``, and its own statistics ``(N, 2 C)``.
+    Never saved.
+    """
+
+    def __init__(self, layer: Any, start: int, **kwargs: Any) -> None:
+        super().__init__(layer, **kwargs)
+        self.start = start
+
+    def call(self, inputs: Any) -> tuple:
+        """Return what is normalised, and its own mean and variance."""
+        maps, statistics, told = inputs
+        own_mean = _mean_of_rows(maps)
+        own_variance = _mean_of_rows(ops.square(maps - own_mean))
+        mean = _told(own_mean, statistics, told, self.start)
+        variance = _told(own_variance, statistics, told, self.start + maps.shape[-1])
+        own = ops.concatenate([own_mean, own_variance], -1)[:, 0, 0]
+        return self._scaled(maps - mean, variance), own
+
+    def compute_output_shape(self, input_shape: list) -> tuple:
+        """Return ``(N, H, W, C)`` and ``(N, 2 C)``."""
+        maps = input_shape[0]
+        return maps, (maps[0], 2 * maps[-1])
+
+
+class ToldMean(keras.layers.Layer):
+    """Take the place of global average pooling; the mean may be told, as of `ToldNormalization`.
+
+    Args:
+        start: Where its C numbers begin among the statistics.
+
+    Input as of `ToldNormalization`; output two: ``(N, 1, 1, C)`` and its own mean ``(N, C)``.
+    Never saved.
+    """
+
+    def __init__(self, start: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.start = start
+
+    def call(self, inputs: Any) -> tuple:
+        """Return the mean that counts, and the photo's own."""
+        maps, statistics, told = inputs
+        own = _mean_of_rows(maps)
+        return _told(own, statistics, told, self.start), own[:, 0, 0]
+
+    def compute_output_shape(self, input_shape: list) -> tuple:
+        """Return ``(N, 1, 1, C)`` and ``(N, C)``."""
+        batch, _, _, channels = input_shape[0]
+        return (batch, 1, 1, channels), (batch, channels)
+
+
+def _told(own: Any, statistics: Any, told: Any, start: int) -> Any:
+    """Return numbers ``(N, 1, 1, C)``: a photo's own, or those told, from ``start`` on."""
+    given = statistics[:, None, None, start : start + own.shape[-1]]
+    return ops.where(told[:, None, None] > 0.5, given, own)
 
 
 def _gamma_and_beta(layer: Any) -> tuple:

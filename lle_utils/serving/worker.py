@@ -150,7 +150,7 @@ class Worker:
         return max(0.0, self._born + self.start_seconds - time.monotonic())
 
     def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
+        context = multiprocessing.get_context("spawn")  # threads of networks do not survive a fork
         self._pipe, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs, self.warm_up), daemon=True)
         self.process.start()

@@ -1,5 +1,6 @@
 """The command line, called as a user calls it."""
 
+import shutil
 import subprocess
 import sys
 
@@ -210,3 +211,31 @@ def test_behavior_adds_a_column_to_the_record(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         main.main(["behavior", "--factors", "3"])
     assert "invalid choice: 3" in capsys.readouterr().err
+
+
+def put(folder, name, version, *requires):
+    """Write what an installation tells about a package."""
+    about = folder / f"{name}-{version}.dist-info"
+    about.mkdir()
+    lines = [f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {r}" for r in requires)]
+    (about / "METADATA").write_text("\n".join(["Metadata-Version: 2.1", *lines, "", ""]))
+
+
+def test_the_doctor_says_what_is_there_and_how_to_get_the_rest(tmp_path, capsys, monkeypatch):
+    asked = ["there>=1.26", 'flasque>=3; extra == "serve"', 'missing>=3; extra == "serve"']
+    asked += ['flasque>=2; extra == "train"', 'lle-utils[train]; extra == "notebooks"']
+    asked += ['absent; extra == "notebooks"', 'never; sys_platform == "none" and extra == "lab"']
+    put(tmp_path, "lle_utils", "99", *asked)
+    put(tmp_path, "there", "1.0")
+    put(tmp_path, "flasque", "3.1")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert main.main(["doctor"]) == 1
+    said = capsys.readouterr().out
+    assert "there 1.0 (wanted: >=1.26): pip install 'lle-utils'" in said
+    assert " missing: pip install 'lle-utils[serve]'" in said
+    assert " absent: pip install 'lle-utils[notebooks]'" in said
+    lacking = [line.split()[1] for line in said.splitlines() if line.startswith("lacks")]
+    assert lacking == ["base", "serve", "notebooks"]
+    shutil.rmtree(tmp_path / "there-1.0.dist-info")
+    put(tmp_path, "there", "2.0")
+    assert main.main(["doctor"]) == 0

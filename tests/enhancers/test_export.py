@@ -116,14 +116,14 @@ def test_what_cannot_be_exported_says_why_and_leaves_nothing(tmp_path):
 
 
 def test_what_converters_say_is_kept_from_the_user(tmp_path, monkeypatch):
-    portable, logger, said = export._portable, logging.getLogger("tensorflow"), []
+    portable, logger, said = export.portable, logging.getLogger("tensorflow"), []
 
     def talkative(*arguments):
         logger.warning("Assets written to a folder.")
         warnings.warn("np.object will be defined", FutureWarning, stacklevel=1)
         return portable(*arguments)
 
-    monkeypatch.setattr(export, "_portable", talkative)
+    monkeypatch.setattr(export, "portable", talkative)
     monkeypatch.setattr(logger, "handle", said.append)
     level = logger.level
     with warnings.catch_warnings(record=True) as warned:

@@ -312,7 +312,13 @@ def test_setup_cell_clones_installs_and_enters_on_colab(project, monkeypatch):
     clone, install = commands
     assert clone[:2] == ["git", "clone"]
     assert clone[-2:] == ["https://github.com/someone/some-project", "/content/some-project"]
-    assert install[1:] == ["-m", "pip", "install", "--quiet", "/content/some-project[photos]"]
+    assert install[1:] == [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "/content/some-project[notebooks,photos]",
+    ]
     assert folders == ["/content/some-project/notebooks"]
 
 

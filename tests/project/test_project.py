@@ -50,6 +50,12 @@ def by_name(requirements: list[str]) -> dict[str, Requirement]:
     return {canonicalize_name(requirement.name): requirement for requirement in parsed}
 
 
+def asked_by(*extras: str) -> list[str]:
+    """List what the package asks for, with extras; what they have of each other is not repeated."""
+    listed = [text for name in extras for text in PROJECT["optional-dependencies"][name]]
+    return [text for text in [*PROJECT["dependencies"], *listed] if "lle-utils" not in text]
+
+
 def ranges(requirements: list[str]) -> dict[str, str]:
     return {name: str(r.specifier) for name, r in by_name(requirements).items()}
 
@@ -65,10 +71,9 @@ def test_conda_and_pip_ask_for_the_same():
     (pip,) = (item["pip"] for item in listed if isinstance(item, dict))
     assert "-e ." in pip
     asked = ranges([*conda, *(item for item in pip if item != "-e .")])
-    extras = PROJECT["optional-dependencies"]
-    wanted = [*PROJECT["dependencies"], *extras["tensorflow"]]
+    wanted = asked_by("train", "notebooks", "tensorflow")
     wanted.append(f"python{PROJECT['requires-python']}")
-    lab = ranges(extras["lab"])  # welcome, not needed
+    lab = ranges(PROJECT["optional-dependencies"]["lab"])  # welcome, not needed
     assert asked == ranges(wanted) | {name: lab[name] for name in lab if name in asked}
 
 
@@ -84,8 +89,7 @@ def test_the_lock_pins_every_dependency_within_its_range():
     pins: dict[str, list[Requirement]] = {}
     for pin in locked():
         pins.setdefault(canonicalize_name(pin.name), []).append(pin)
-    extras = PROJECT["optional-dependencies"]
-    for text in [*PROJECT["dependencies"], *extras["cpu"], *extras["test"]]:
+    for text in asked_by("train", "notebooks", "cpu", "test"):
         wanted = Requirement(text)
         found = pins.get(canonicalize_name(wanted.name), [])
         assert found, f"{wanted.name} is not in requirements.lock; run `make lock`"
@@ -142,10 +146,16 @@ def test_a_wheel_holds_every_file_of_the_package_that_is_no_code():
     assert there == taken
 
 
+def test_a_wheel_holds_every_folder_of_the_package():
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    folders = {path.parent for path in (ROOT / "lle_utils").rglob("__init__.py")}
+    packages = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
+    assert set(tools["setuptools"]["packages"]) == packages | {"lle_utils.shipped"}
+
+
 def test_ranges_admit_what_colab_has():
     there = {"tensorflow": "2.20", "keras": "3.13", "numpy": "2.1", "ipywidgets": "7.7.1"}
-    extras = PROJECT["optional-dependencies"]
-    asked = by_name([*PROJECT["dependencies"], *extras["tensorflow"]])
+    asked = by_name(asked_by("train", "notebooks", "tensorflow"))
     assert all(asked[name].specifier.contains(number) for name, number in there.items())
     assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(Version("3.13.5"))
 
