@@ -61,7 +61,7 @@ def parallel_coordinates(
         color = GRAY if values[i] is None else colors.to_rgba(values[i])
         axis.plot([height[i] for height in heights], color=color, marker=".")
     axis.set_xticks(range(len(columns)), list(columns))
-    axis.set(yticks=[], xlim=(-0.3, len(columns) - 0.4), ylim=(-0.05, 1.05))
+    axis.set(yticks=[], xlim=(-0.3, len(columns) - 0.9), ylim=(-0.05, 1.05))
     axis.spines[:].set_visible(False)
     color_bar(axis, colors, label=label)
     return figure
@@ -84,8 +84,10 @@ def _axis(axis: plt.Axes, place: int, column: Sequence[Any], log: bool) -> np.nd
 
     axis.axvline(place, color="0.6", linewidth=1)
     for text, position in marks.items():
-        axis.annotate(text, (place, float(height(position))), (-4, 0), ha="right", va="center",
-                      textcoords="offset points", fontsize=8)  # fmt: skip
+        place_of_text = {"xytext": (-4, 0), "textcoords": "offset points", "ha": "right"}
+        behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+        at = (place, float(height(position)))
+        axis.annotate(text, at, va="center", fontsize=8, bbox=behind, **place_of_text)
     return height(positions)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -39,7 +40,7 @@ def connected(workers: int | None, scheduler: str, count: int) -> Iterator[Any]:
 
 @contextmanager
 def _outside(scheduler: str) -> Iterator[Any]:
-    from distributed import Client
+    from distributed import CancelledError, Client
 
     try:
         client = Client(scheduler, timeout=CONNECT_SECONDS)
@@ -53,8 +54,11 @@ def _outside(scheduler: str) -> Iterator[Any]:
             _check_versions(client)
             yield client
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt) or client.status == "running":
+            lost = isinstance(error, CancelledError) or client.status != "running"
+            if isinstance(error, KeyboardInterrupt) or not lost:
                 raise
+            # Its attempts to connect again, which end with this block, are no news.
+            logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
             raise ExperimentError(
                 f"The scheduler {scheduler} was lost. What is done is kept, and so are "
                 "checkpoints: start `dask scheduler` and its workers again, then run "

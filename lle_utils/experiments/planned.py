@@ -14,12 +14,16 @@ from lle_utils.experiments.values import ExperimentError
 from lle_utils.training.progress import TrainingStoppedError, read_history
 
 RESULT = "result.json"
+LOCK = "lock"
 
 
 def run_planned(
     run: dict, notebook: str, profile: str, folder: str, root: str | None = None
 ) -> dict:
     """Run one planned run, in a worker: the notebook, then scores of the enhancers that it saved.
+
+    Its folder is locked meanwhile. A worker that has lost its scheduler may still be at work on
+    it, and is then waited for, however long that takes: two trainings would spoil each other.
 
     Args:
         run: A `lle_utils.experiments.PlannedRun` as a dictionary.
@@ -33,9 +37,21 @@ def run_planned(
         `lle_utils.evaluation` for each enhancer), ``history`` (what training logged on photos of
         val), ``value`` (what a search judges it by, or None) and ``versions``.
     """
+    from filelock import FileLock
+
+    own = Path(folder) / run["name"]
+    own.mkdir(parents=True, exist_ok=True)
+    with FileLock(own / LOCK):
+        if not is_done(own):
+            write_json(own / RESULT, _run(run, notebook, profile, own, root))
+    return json.loads((own / RESULT).read_text("utf-8"))
+
+
+def _run(run: dict, notebook: str, profile: str, own: Path, root: str | None) -> dict:
+    """Run the notebook in the run's own folder, and return what is to be known of it."""
     from lle_utils.notebook_tools.run import run_here
 
-    own, began = Path(folder) / run["name"], time.time()
+    began = time.time()
     result = run_here(notebook, run["parameters"], own, profile, root and Path(root))
     error, pruned = result.error, _why_stopped(result.error)
     history = {n: v for n, v in read_history(own / notebook).items() if n.startswith("val_")}
@@ -49,9 +65,12 @@ def run_planned(
         except Exception as caught:  # kept beside its notebook; the other runs go on
             error = f"{type(caught).__name__}: {caught}"
     found = {**run, "seconds": round(time.time() - began, 3), "error": error, "pruned": pruned}
-    found |= {"records": records, "history": history, "value": value, "versions": versions()}
-    write_json(own / RESULT, found)
-    return found
+    return found | {
+        "records": records,
+        "history": history,
+        "value": value,
+        "versions": versions(),
+    }
 
 
 def _why_stopped(error: str | None) -> str:

@@ -83,6 +83,10 @@ class Experiment:
             for seed in self.seeds
         ]
 
+    def without_means(self) -> Experiment:
+        """Return what is compared: a search goes on with more trials, and in another database."""
+        return replace(self, search={**self.search, "trials": 0, "storage": ""})
+
     def trial(self, name: str, values: Mapping[str, Any]) -> PlannedRun:
         """Return the run of a search that tries these values.
 

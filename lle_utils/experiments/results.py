@@ -140,8 +140,10 @@ def _charts(results: Sequence[Mapping]) -> list[tuple[str, Part]]:
 
 
 def _runs_table(results: Sequence[Mapping]) -> str:
-    lines = ["| run | seconds | |", "|---|---:|---|"]
+    lines = ["| run | of | seconds | |", "|---|---|---:|---|"]
     for result in results:
         state = result.get("pruned") or run_state(result)
-        lines.append(f"| {result['name']} | {result['seconds']:.0f} | {state} |")
+        lines.append(
+            f"| {result['name']} | {result['group']} | {result['seconds']:.0f} | {state} |"
+        )
     return "\n".join(lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -111,21 +111,12 @@ def read_plan(folder: str | os.PathLike) -> Experiment:
 
 
 def _keep_plan(experiment: Experiment, folder: Path) -> None:
-    """Write the experiment into its folder, unless another one is there.
-
-    A search may go on with more trials.
-    """
-    if (folder / PLAN).is_file() and _alike(read_plan(folder)) != _alike(_as_read(experiment)):
-        raise ExperimentError(
-            f"{folder} holds another experiment; choose another folder (-o), or remove it."
-        )
+    """Write the experiment into its folder, unless another one is there."""
+    if (folder / PLAN).is_file():
+        here = Experiment(**json.loads(json.dumps(asdict(experiment))))
+        if read_plan(folder).without_means() != here.without_means():
+            raise ExperimentError(
+                f"{folder} holds another experiment; choose another folder (-o), or remove it."
+            )
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / PLAN, asdict(experiment))
-
-
-def _alike(plan: Experiment) -> Experiment:
-    return replace(plan, search={**plan.search, "trials": 0})
-
-
-def _as_read(experiment: Experiment) -> Experiment:
-    return Experiment(**json.loads(json.dumps(asdict(experiment))))

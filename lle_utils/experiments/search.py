@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,8 +53,8 @@ def open_study(experiment: Experiment, folder: Path) -> optuna.Study:
     """
     optuna = require("optuna", "experiments", "A search")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    search, plan = experiment.search, replace(experiment, search={**experiment.search, "trials": 0})
-    mark = hashlib.sha256(json.dumps(asdict(plan), sort_keys=True).encode()).hexdigest()[:8]
+    search, plan = experiment.search, asdict(experiment.without_means())
+    mark = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:8]
     study = optuna.create_study(
         storage=_storage(search["storage"], folder),
         study_name=f"{folder.name}-{mark}",

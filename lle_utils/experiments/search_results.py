@@ -88,9 +88,12 @@ def search_parts(plan: Experiment, results: Sequence[Mapping]) -> list[tuple[str
 
 
 def _best_part(plan: Experiment, best: Mapping) -> str:
-    values = "\n".join(f"  {n}: {best['parameters'][n]!r}" for n in plan.search["parameters"])
+    import yaml
+
+    values = {name: best["parameters"][name] for name in plan.search["parameters"]}
+    told = yaml.safe_dump({"set": values}, sort_keys=False)
     return (
         f"`{best['name']}`: {plan.search['metric']} {best['value']:.4g} on photos of val, the "
         "best of many and so a little lucky. To judge these values by photos that did not choose "
-        f"them, run them with folds or seeds:\n\n```\nset:\n{values}\n```"
+        f"them, run them with folds or seeds:\n\n```\n{told}```"
     )
