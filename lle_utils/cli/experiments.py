@@ -12,13 +12,13 @@ def add_experiment_commands(commands) -> None:
     described = "Run a notebook many times: a grid, a search, seeds and folds."
     experiment = command(commands, "experiment", _help, described)
     inner = experiment.add_subparsers(required=True, metavar="WHAT")
-    run = command(inner, "run", _run, "Run what is not done yet of an experiment.")
+    run = command(inner, "run", _run, "Run what is not done yet of an experiment.", ["resume"])
     run.epilog = "Example: lle experiment run exposure.yml --workers 2"
     run.add_argument(
         "file", type=Path, help="the experiment (YAML), or its folder to go on with it"
     )
     run.add_argument("-o", "--output", type=Path, help="its folder (runs/experiments/NAME)")
-    run.add_argument("--workers", type=int, help="processes on this machine (one per core)")
+    run.add_argument("--workers", type=int, help="processes here (one per graphics card or core)")
     scheduler_help = "address of a Dask scheduler in their place, such as tcp://host:8786"
     run.add_argument("--scheduler", default="", help=scheduler_help)
     for name, handler, what in (
@@ -73,7 +73,8 @@ def _status(options) -> None:
         state, seconds = "waiting", ""
         if name in ended:
             state, seconds = run_state(ended[name]), f"{ended[name]['seconds']:8.0f} s"
-        print(f"{name:50} {state:8}{seconds}")
+        label = f"{name} {ended[name]['group']}" if plan.search else name
+        print(f"{label:50} {state:8}{seconds}")
     print(counts_text(plan.count, results))
     if plan.search and (best := best_text(plan, results)):
         print(best)

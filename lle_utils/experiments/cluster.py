@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from lle_utils.core.environment import usable_cores, versions
+from lle_utils.core.environment import (
+    CARDS_VARIABLE,
+    graphics_cards,
+    usable_cores,
+    versions,
+)
 from lle_utils.experiments.values import ExperimentError
 
 CONNECT_SECONDS = 10  # to wait for a scheduler
@@ -19,7 +25,8 @@ def connected(workers: int | None, scheduler: str, count: int) -> Iterator[Any]:
     """Connect to a scheduler, or start workers on this machine, and yield Dask's client.
 
     Args:
-        workers: Processes on this machine; one per core when None.
+        workers: Processes on this machine; when None one for each graphics card, or without one
+            for each core. Each has a card of its own, as far as there are.
         scheduler: Address of a scheduler in their place.
         count: How many runs there are; no more workers are started.
 
@@ -34,7 +41,9 @@ def connected(workers: int | None, scheduler: str, count: int) -> Iterator[Any]:
             with _outside(scheduler) as client:
                 yield client
         else:
-            with _here(min(workers or usable_cores(), count)) as client:
+            cards = graphics_cards()
+            wanted = workers or len(cards) or usable_cores()
+            with _here(min(wanted, count), cards) as client:
                 yield client
 
 
@@ -67,7 +76,7 @@ def _outside(scheduler: str) -> Iterator[Any]:
 
 
 @contextmanager
-def _here(workers: int) -> Iterator[Any]:
+def _here(workers: int, cards: list[str]) -> Iterator[Any]:
     import dask
     from distributed import Client, LocalCluster
 
@@ -79,7 +88,21 @@ def _here(workers: int) -> Iterator[Any]:
         LocalCluster(workers, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
+        if cards:
+            client.register_plugin(_card_plugin(cards))
         yield client
+
+
+def _card_plugin(cards: list[str]) -> Any:
+    """Return a plugin that gives each worker one card, before it has loaded any framework."""
+    from distributed import WorkerPlugin
+
+    class OneCard(WorkerPlugin):
+        def setup(self, worker: Any) -> None:
+            # Workers of this machine are numbered; one that takes the place of another keeps it.
+            os.environ[CARDS_VARIABLE] = cards[int(worker.name) % len(cards)]
+
+    return OneCard()
 
 
 def _check_versions(client: Any) -> None:

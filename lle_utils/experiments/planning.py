@@ -83,8 +83,8 @@ class Experiment:
             for seed in self.seeds
         ]
 
-    def without_means(self) -> Experiment:
-        """Return what is compared: a search goes on with more trials, and in another database."""
+    def as_compared(self) -> Experiment:
+        """Return what makes it this one; a search may get more trials, or another database."""
         return replace(self, search={**self.search, "trials": 0, "storage": ""})
 
     def trial(self, name: str, values: Mapping[str, Any]) -> PlannedRun:

@@ -36,7 +36,8 @@ def run_experiment(
         experiment: What to run.
         folder: Of the experiment; each run gets a folder of its own in there, which all workers
             have to reach by the same path.
-        workers: Processes on this machine, each with a share of its cores; one per core when None.
+        workers: Processes on this machine, each with a share of its cores; when None one for
+            each graphics card, or without one for each core.
         scheduler: Address of a Dask scheduler, such as ``tcp://host:8786``, in their place.
         show: Wraps the runs as they are finished, and is told how many there are, as tqdm.
         say: Told the address of Dask's dashboard.
@@ -114,7 +115,7 @@ def _keep_plan(experiment: Experiment, folder: Path) -> None:
     """Write the experiment into its folder, unless another one is there."""
     if (folder / PLAN).is_file():
         here = Experiment(**json.loads(json.dumps(asdict(experiment))))
-        if read_plan(folder).without_means() != here.without_means():
+        if read_plan(folder).as_compared() != here.as_compared():
             raise ExperimentError(
                 f"{folder} holds another experiment; choose another folder (-o), or remove it."
             )

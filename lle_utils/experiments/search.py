@@ -53,7 +53,7 @@ def open_study(experiment: Experiment, folder: Path) -> optuna.Study:
     """
     optuna = require("optuna", "experiments", "A search")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    search, plan = experiment.search, asdict(experiment.without_means())
+    search, plan = experiment.search, asdict(experiment.as_compared())
     mark = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:8]
     study = optuna.create_study(
         storage=_storage(search["storage"], folder),

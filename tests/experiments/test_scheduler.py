@@ -1,6 +1,7 @@
 """A scheduler of Dask that is killed while its workers train: real processes, on this machine."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import time
 import filelock
 import pytest
 
-from lle_utils.experiments import planned, planning, running
+from lle_utils.experiments import cluster, planned, planning, running
 
 pytest.importorskip("distributed", reason="needs the extra experiments")
 
@@ -109,3 +110,11 @@ def test_a_run_that_another_worker_has_is_waited_for_and_not_done_twice(tmp_path
         (own / planned.RESULT).write_text(json.dumps(kept))
     waits.join(PATIENCE)
     assert found == [kept]
+
+
+def test_each_worker_has_a_graphics_card_of_its_own(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,7")
+    with cluster.connected(2, "", 5) as client:
+        told = client.run(os.getenv, "CUDA_VISIBLE_DEVICES")
+        assert sorted(told.values()) == ["3", "7"]
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "3,7"

@@ -7,6 +7,8 @@ import pytest
 
 from lle_utils.cli import main
 from lle_utils.experiments import planned, planning, results, running, search, search_results
+from lle_utils.experiments.search_space import LOGGED, LOGGED_BY
+from lle_utils.notebook_tools.cells import list_notebooks, notebook_folder, parameters_of
 from lle_utils.training.progress import TrainingStoppedError
 
 pytest.importorskip("distributed", reason="needs the extra experiments")
@@ -101,6 +103,12 @@ def test_a_notebook_that_does_not_validate_is_refused_where_its_log_is_needed(pr
     searched(project)
     with pytest.raises(planning.ExperimentError, match="logs no val_psnr; take the metric psnr"):
         searched(project, f"{SPACE}, {inner}")
+
+
+def test_notebooks_that_log_what_a_search_needs_are_known_by_a_parameter():
+    for name in list_notebooks():
+        logs = f"history['{LOGGED}']" in (notebook_folder() / f"{name}.py").read_text("utf-8")
+        assert not logs or LOGGED_BY in parameters_of(name), name
 
 
 def test_a_database_that_is_not_there_is_named_without_its_password(project, tmp_path):
