@@ -85,7 +85,7 @@ def _here(workers: int, cards: list[str]) -> Iterator[Any]:
     environment = dict.fromkeys(names, threads)
     with (
         dask.config.set({"distributed.nanny.pre-spawn-environ": environment}),
-        LocalCluster(workers, threads_per_worker=1, dashboard_address=":0") as cluster,
+        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
         if cards:

@@ -112,9 +112,14 @@ def test_a_run_that_another_worker_has_is_waited_for_and_not_done_twice(tmp_path
     assert found == [kept]
 
 
-def test_each_worker_has_a_graphics_card_of_its_own(monkeypatch):
+@pytest.mark.parametrize(
+    ("workers", "cards"), [(3, ["3", "3", "7"]), (1, ["3"]), (None, ["3", "7"])]
+)
+def test_there_are_as_many_workers_as_asked_for_and_each_sees_one_graphics_card(
+    monkeypatch, workers, cards
+):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,7")
-    with cluster.connected(2, "", 5) as client:
+    with cluster.connected(workers, "", 5) as client:
         told = client.run(os.getenv, "CUDA_VISIBLE_DEVICES")
-        assert sorted(told.values()) == ["3", "7"]
+        assert sorted(told.values()) == cards
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "3,7"
