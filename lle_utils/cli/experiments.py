@@ -9,16 +9,16 @@ from lle_utils.cli.command import command, complain
 
 def add_experiment_commands(commands) -> None:
     """Add ``lle experiment``."""
-    described = "Run a notebook many times, with other parameters, seeds and folds."
+    described = "Run a notebook many times: a grid, a search, seeds and folds."
     experiment = command(commands, "experiment", _help, described)
     inner = experiment.add_subparsers(required=True, metavar="WHAT")
-    run = command(inner, "run", _run, "Run what is not done yet of an experiment.")
+    run = command(inner, "run", _run, "Run what is not done yet of an experiment.", ["resume"])
     run.epilog = "Example: lle experiment run exposure.yml --workers 2"
     run.add_argument(
         "file", type=Path, help="the experiment (YAML), or its folder to go on with it"
     )
     run.add_argument("-o", "--output", type=Path, help="its folder (runs/experiments/NAME)")
-    run.add_argument("--workers", type=int, help="processes on this machine (one per core)")
+    run.add_argument("--workers", type=int, help="processes here (one per graphics card or core)")
     scheduler_help = "address of a Dask scheduler in their place, such as tcp://host:8786"
     run.add_argument("--scheduler", default="", help=scheduler_help)
     for name, handler, what in (
@@ -37,7 +37,7 @@ def _run(options) -> int:
 
     from lle_utils.core.paths import project_root
     from lle_utils.experiments.planning import read_experiment
-    from lle_utils.experiments.results import experiment_page
+    from lle_utils.experiments.results import counts_text, experiment_page
     from lle_utils.experiments.running import read_plan, run_experiment
 
     if options.workers is not None and options.workers < 1:
@@ -58,20 +58,26 @@ def _run(options) -> int:
     failed = [result for result in results if result["error"] is not None]
     for result in failed:
         complain(f"{result['name']}: {result['error'].splitlines()[0]}")
-    print(f"{len(results) - len(failed)} of {len(results)} runs passed; {experiment_page(folder)}")
+    print(f"{counts_text(experiment.count, results)}; {experiment_page(folder)}")
     return int(bool(failed))
 
 
 def _status(options) -> None:
+    from lle_utils.experiments.results import counts_text, run_state
     from lle_utils.experiments.running import read_plan, read_results
+    from lle_utils.experiments.search_results import best_text
 
-    ended = {result["name"]: result for result in read_results(options.folder)}
-    for run in read_plan(options.folder).runs():
+    plan, results = read_plan(options.folder), read_results(options.folder)
+    ended = {result["name"]: result for result in results}
+    for name in ended if plan.search else [run.name for run in plan.runs()]:
         state, seconds = "waiting", ""
-        if run.name in ended:
-            state = "failed" if ended[run.name]["error"] else "passed"
-            seconds = f"{ended[run.name]['seconds']:8.0f} s"
-        print(f"{run.name:50} {state:8}{seconds}")
+        if name in ended:
+            state, seconds = run_state(ended[name]), f"{ended[name]['seconds']:8.0f} s"
+        label = f"{name} {ended[name]['group']}" if plan.search else name
+        print(f"{label:50} {state:8}{seconds}")
+    print(counts_text(plan.count, results))
+    if plan.search and (best := best_text(plan, results)):
+        print(best)
 
 
 def _report(options) -> None:

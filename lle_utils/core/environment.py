@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -23,6 +25,7 @@ PACKAGES = (
     "ipywidgets",
     "papermill",
 )
+CARDS_VARIABLE = "CUDA_VISIBLE_DEVICES"
 SAMPLING = 0.005  # seconds between two looks at the memory of a process
 
 
@@ -77,6 +80,22 @@ def usable_cores() -> int:
     if hasattr(process, "cpu_affinity"):  # macOS has none
         return len(process.cpu_affinity())
     return psutil.cpu_count() or 1
+
+
+def graphics_cards() -> list[str]:
+    """Return the NVIDIA cards that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them.
+
+    That variable decides if it is set; ``nvidia-smi`` is asked otherwise. No framework is loaded.
+    """
+    if CARDS_VARIABLE in os.environ:
+        named = [name.strip() for name in os.environ[CARDS_VARIABLE].split(",")]
+        return [name for name in named if name not in ("", "-1")]
+    command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):  # no card, or no driver
+        return []
+    return told.stdout.split()
 
 
 def resident_memory() -> int:

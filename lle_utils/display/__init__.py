@@ -42,6 +42,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "show_images",
             "wipe_image",
         ],
+        "trial_charts": ["parallel_coordinates", "trial_curves"],
         "widgets": [
             "Render",
             "SliderBox",

@@ -5,8 +5,10 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "planning": ["Experiment", "ExperimentError", "PlannedRun", "read_experiment"],
-        "running": ["read_results", "run_experiment", "run_planned"],
+        "planned": ["run_planned"],
+        "planning": ["Experiment", "PlannedRun", "read_experiment"],
+        "running": ["read_results", "run_experiment"],
         "results": ["experiment_page", "group_records", "results_table"],
+        "values": ["ExperimentError"],
     },
 )

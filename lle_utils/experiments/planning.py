@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from lle_utils.experiments.search_space import read_search
+from lle_utils.experiments.values import ExperimentError, typed_values
 from lle_utils.notebook_tools.cells import NotebookError, list_notebooks, parameters_of
-from lle_utils.notebook_tools.run import ParameterError, load_profile, read_settings
+from lle_utils.notebook_tools.run import ParameterError, load_profile
 
-KEYS = ("notebook", "profile", "source", "set", "seeds", "folds", "grid")
-
-
-class ExperimentError(ValueError):
-    """A file that describes no experiment, or results that do not belong to one."""
+KEYS = ("notebook", "profile", "source", "set", "seeds", "folds", "grid", "search")
 
 
 @dataclass(frozen=True)
@@ -31,12 +28,15 @@ class PlannedRun:
         group: The same without seed and fold: what is compared.
         parameters: Of the notebook, over those of the profile.
         split: Which photos of its source the result is judged by.
+        metric: What a search judges it by, see `lle_utils.experiments.search_space`; empty in a
+            grid.
     """
 
     name: str
     group: str
     parameters: dict[str, Any]
     split: str
+    metric: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class Experiment:
         seeds: One run for each.
         folds: Into how many the source is dealt, each tested on once; 0 for its own splits.
         grid: Parameter -> values; every combination is run.
+        search: In place of a grid, see `lle_utils.experiments.search_space.read_search`.
     """
 
     notebook: str
@@ -59,9 +60,20 @@ class Experiment:
     seeds: Sequence[int] = (0,)
     folds: int = 0
     grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    search: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """How many runs there are to be."""
+        return self.search["trials"] if self.search else len(self.runs())
 
     def runs(self) -> list[PlannedRun]:
-        """List the runs: seeds, folds and combinations of the grid, in that order of change."""
+        """List the runs: seeds, folds and combinations of the grid, in that order of change.
+
+        Those of a search are not known before it has made them, one by one: see `trial`.
+        """
+        if self.search:
+            return []
         folds = range(1, self.folds + 1) if self.folds else [None]
         combinations = itertools.product(*self.grid.values())
         return [
@@ -70,6 +82,20 @@ class Experiment:
             for fold in folds
             for seed in self.seeds
         ]
+
+    def as_compared(self) -> Experiment:
+        """Return what makes it this one; a search may get more trials, or another database."""
+        return replace(self, search={**self.search, "trials": 0, "storage": ""})
+
+    def trial(self, name: str, values: Mapping[str, Any]) -> PlannedRun:
+        """Return the run of a search that tries these values.
+
+        Args:
+            name: Of the trial, a folder name.
+            values: Parameter -> value, for all that are searched.
+        """
+        run = self._run(dict(values), self.seeds[0], None)
+        return replace(run, name=name, metric=self.search["metric"])
 
     def _run(self, varied: dict[str, Any], seed: int, fold: int | None) -> PlannedRun:
         parameters = {**self.fixed, **varied, "seed": seed}
@@ -85,7 +111,8 @@ def read_experiment(path: str | os.PathLike, root: Path | None = None) -> Experi
 
     Args:
         path: YAML, with the keys ``notebook``, ``profile``, ``source``, ``set`` (parameters that
-            all runs share), ``seeds``, ``folds`` and ``grid``; all but the first may be left out.
+            all runs share), ``seeds``, ``folds`` and ``grid`` or ``search``; all but the first may
+            be left out.
         root: The project's folder.
 
     Returns:
@@ -131,17 +158,10 @@ def _checked(content: dict, root: Path | None) -> Experiment:
         raise ExperimentError(f"no notebook is called {notebook!r}; there are: {known}.")
     usual = load_profile(profile, root)[notebook]
     defaults = {notebook: parameters_of(notebook, root)}
-    fixed = _values(content.get("set", {}), "set", defaults)
-    grid = content.get("grid", {})
-    if not isinstance(grid, dict) or not all(isinstance(v, list) and v for v in grid.values()):
-        raise ExperimentError("grid: expected parameters, each with a list of one value or more.")
-    if twice := set(grid) & set(fixed):
-        raise ExperimentError(f"{', '.join(sorted(twice))} is in set and in grid.")
-    if own := {"seed", "source"} & {*grid, *fixed}:
-        raise ExperimentError(f"{', '.join(sorted(own))}: give it by the key seeds or source.")
-    columns = {
-        name: [_values({name: v}, "grid", defaults)[name] for v in grid[name]] for name in grid
-    }
+    fixed = typed_values(content.get("set", {}), "set", defaults)
+    grid = _grid(content.get("grid", {}), defaults)
+    search = read_search(content["search"], defaults) if "search" in content else {}
+    _check_names(fixed, grid, search)
     source = content.get("source") or usual.get("source", defaults[notebook].get("source", ""))
     if source and "source" not in defaults[notebook]:
         raise ExperimentError(f"{notebook} takes no source.")
@@ -149,24 +169,43 @@ def _checked(content: dict, root: Path | None) -> Experiment:
         raise ExperimentError(f"folds: {notebook} takes no source to deal to folds.")
     if "seed" not in defaults[notebook]:
         raise ExperimentError(f"{notebook} takes no seed, so there is nothing to repeat.")
-    return Experiment(
-        notebook,
-        profile,
-        str(source),
-        fixed,
-        _seeds(content.get("seeds", [0])),
-        _folds(content.get("folds", 0)),
-        columns,
-    )
+    seeds, folds = _seeds(content.get("seeds", [0])), _folds(content.get("folds", 0))
+    if search:
+        _check_search(seeds, folds, "grid" in content)
+    return Experiment(notebook, profile, str(source), fixed, seeds, folds, grid, search)
 
 
-def _values(found: Any, key: str, defaults: dict[str, dict]) -> dict[str, Any]:
-    """Return parameters with the types of the notebook's own."""
-    if not isinstance(found, dict):
-        raise ExperimentError(f"{key}: expected parameters and their values.")
-    settings = [f"{n}={v if isinstance(v, str) else json.dumps(v)}" for n, v in found.items()]
-    (values,) = read_settings(settings, defaults).values()
-    return values
+def _grid(found: Any, defaults: dict[str, dict]) -> dict[str, list]:
+    if not isinstance(found, dict) or not all(isinstance(v, list) and v for v in found.values()):
+        raise ExperimentError("grid: expected parameters, each with a list of one value or more.")
+    return {
+        name: [typed_values({name: value}, "grid", defaults)[name] for value in values]
+        for name, values in found.items()
+    }
+
+
+def _check_names(fixed: dict, grid: dict, search: dict) -> None:
+    """Refuse a parameter that is set in two places, or that has a key of its own."""
+    for key, varied in (("grid", grid), ("search", search.get("parameters", {}))):
+        if twice := set(varied) & set(fixed):
+            raise ExperimentError(f"{', '.join(sorted(twice))} is in set and in {key}.")
+        if own := {"seed", "source"} & {*varied, *fixed}:
+            raise ExperimentError(f"{', '.join(sorted(own))}: give it by the key seeds or source.")
+
+
+def _check_search(seeds: list[int], folds: int, grid: bool) -> None:
+    """Refuse what a search cannot be combined with."""
+    if grid:
+        raise ExperimentError("there are grid and search; an experiment has one of them.")
+    if folds:
+        raise ExperimentError(
+            "there are folds and search. What is chosen by a fold must not be judged by it: search "
+            "without folds, on photos of val, then run the best values with folds, by `set`."
+        )
+    if len(seeds) > 1:
+        raise ExperimentError(
+            f"a search takes one seed, got {len(seeds)}; run the best values with more, by `set`."
+        )
 
 
 def _seeds(found: Any) -> list[int]:

@@ -11,8 +11,9 @@ import numpy as np
 from lle_utils.display.charts import interval_plot
 from lle_utils.display.html_page import Part, write_page
 from lle_utils.evaluation.bootstrap import interval_if_enough
-from lle_utils.experiments.planning import ExperimentError
 from lle_utils.experiments.running import read_plan, read_results
+from lle_utils.experiments.search_results import search_parts
+from lle_utils.experiments.values import ExperimentError
 from lle_utils.metrics.catalog import METRICS
 
 JUDGED_BY = ("psnr", "ssim")
@@ -44,6 +45,20 @@ def pooled(records: Sequence[Mapping], metric: str) -> tuple[list[float], list[s
             values.setdefault(name, []).append(value)
             scene_of[name] = scene
     return [float(np.mean(v)) for v in values.values()], [scene_of[name] for name in values]
+
+
+def run_state(result: Mapping) -> str:
+    """Return ``passed``, ``pruned`` or ``failed``."""
+    if result["error"] is not None:
+        return "failed"
+    return "pruned" if result.get("pruned") else "passed"
+
+
+def counts_text(total: int, results: Sequence[Mapping]) -> str:
+    """Say how many runs have passed, and were pruned or failed if any."""
+    states = [run_state(result) for result in results]
+    more = [f"{states.count(s)} {s}" for s in ("pruned", "failed") if s in states]
+    return ", ".join([f"{states.count('passed')} of {total} runs passed", *more])
 
 
 def results_table(results: Sequence[Mapping]) -> str:
@@ -97,11 +112,10 @@ def experiment_page(folder: str | os.PathLike) -> Path:
     if not results:
         raise ExperimentError(f"{folder}: no run has ended yet; `lle experiment run` goes on.")
     plan = read_plan(folder)
-    passed = [result for result in results if result["error"] is None]
-    failed = [result for result in results if result["error"] is not None]
-    parts: list[tuple[str, Part]] = [
-        (f"{len(passed)} of {len(plan.runs())} runs passed", _runs_table(results))
-    ]
+    passed = [result for result in results if run_state(result) == "passed"]
+    failed = [result for result in results if run_state(result) == "failed"]
+    parts: list[tuple[str, Part]] = search_parts(plan, results) if plan.search else []
+    parts.append((counts_text(plan.count, results), _runs_table(results)))
     if passed and group_records(passed):
         parts.append(("Scores", results_table(passed)))
         parts += _charts(passed)
@@ -126,8 +140,10 @@ def _charts(results: Sequence[Mapping]) -> list[tuple[str, Part]]:
 
 
 def _runs_table(results: Sequence[Mapping]) -> str:
-    lines = ["| run | seconds | |", "|---|---:|---|"]
+    lines = ["| run | of | seconds | |", "|---|---|---:|---|"]
     for result in results:
-        state = "passed" if result["error"] is None else "failed"
-        lines.append(f"| {result['name']} | {result['seconds']:.0f} | {state} |")
+        state = result.get("pruned") or run_state(result)
+        lines.append(
+            f"| {result['name']} | {result['group']} | {result['seconds']:.0f} | {state} |"
+        )
     return "\n".join(lines)

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from lle_utils.core.paths import atomic_path
+from lle_utils.training.progress import tell_history
 
 
 class CheckpointError(ValueError):
@@ -22,6 +23,9 @@ class CheckpointError(ValueError):
 
 class Checkpoint(keras.callbacks.Callback):
     """Save weights, optimizer state, epoch and history after every epoch, atomically.
+
+    The history is told to other processes, which may end the training by an exception, see
+    `lle_utils.training.progress`.
 
     An epoch that leaves a loss or a weight that is not finite is not saved and ends the
     training, so that the last good state survives. The loss alone does not tell: some
@@ -66,6 +70,7 @@ class Checkpoint(keras.callbacks.Callback):
             with averaged_weights(self.model):
                 save_checkpoint(best_path(self.path), self.model, epoch + 1, self.history)
         save_checkpoint(self.path, self.model, epoch + 1, self.history)
+        tell_history(self.path, self.history)
 
 
 def _is_finite(model: keras.Model) -> bool:

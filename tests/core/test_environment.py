@@ -1,10 +1,12 @@
 """What a result depends on, read on any system."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from lle_utils.core import environment
 
@@ -71,3 +73,24 @@ def test_the_memory_of_this_process_and_of_another_is_watched():
     assert max(other) > 200_000_000
     assert environment.resident_memory() > ballast.nbytes
     assert environment.available_memory() > 0
+
+
+@pytest.mark.parametrize(
+    ("named", "cards"), [("", []), ("-1", []), ("0", ["0"]), ("2, GPU-8932", ["2", "GPU-8932"])]
+)
+def test_graphics_cards_are_those_that_the_variable_names(monkeypatch, named, cards):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    assert environment.graphics_cards() == cards
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in for nvidia-smi is a shell script")
+def test_graphics_cards_are_asked_for_where_no_variable_names_them(monkeypatch, tmp_path):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert environment.graphics_cards() == []
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text('#!/bin/sh\n[ "$1" = --query-gpu=index ] && echo 0 && echo 1\n')
+    tool.chmod(0o755)
+    assert environment.graphics_cards() == ["0", "1"]
+    tool.write_text("#!/bin/sh\nexit 9\n")
+    assert environment.graphics_cards() == []

@@ -9,66 +9,16 @@ import psutil
 import pytest
 
 from lle_utils.cli import main
-from lle_utils.experiments import planning, results, running
+from lle_utils.experiments import cluster, planning, results, running
 
 distributed = pytest.importorskip("distributed", reason="needs the extra experiments")
 
-NOTEBOOK = """\
-# ---
-# jupyter:
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
-# %% [markdown]
-# # Count
-#
-# You will count.
-
-# %% tags=["parameters"]
-profile = ""
-source = "synthetic"
-rate = 0.5
-steps = 3
-seed = 0
-output_dir = ""
-
-# %%
-import json, os, time
-
-os.makedirs(output_dir, exist_ok=True)
-if rate == 0.25:
-    raise ValueError("a quarter will not do")
-path = f"{output_dir}/checkpoint.json"
-done = json.load(open(path)) if os.path.exists(path) else [seed]
-while len(done) <= steps:
-    time.sleep(0.1)
-    done.append(done[-1] * 31 % 1009 + int(1000 * rate))
-    with open(path + ".new", "w") as file:
-        json.dump(done, file)
-    os.replace(path + ".new", path)
-with open(f"{output_dir}/ended.txt", "a") as file:
-    file.write("ended\\n")
-"""
 PLAN = """\
 notebook: 01_count
 seeds: 3
 grid:
   rate: [0.5, 0.75]
 """
-
-
-@pytest.fixture
-def project(tmp_path):
-    (tmp_path / "pyproject.toml").write_text(
-        '[project.urls]\nRepository = "https://github.com/someone/some-project"\n'
-    )
-    (tmp_path / "notebooks" / "profiles").mkdir(parents=True)
-    (tmp_path / "notebooks" / "profiles" / "quick.yml").write_text("01_count:\n  steps: 4\n")
-    (tmp_path / "notebooks" / "01_count.py").write_text(NOTEBOOK)
-    return tmp_path
 
 
 def read(project, text=PLAN):
@@ -173,7 +123,7 @@ def test_a_folder_of_another_experiment_and_one_of_none_are_refused(project, tmp
 
 
 def test_a_scheduler_that_is_not_there_is_named(project, tmp_path, monkeypatch):
-    monkeypatch.setattr(running, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
     with pytest.raises(planning.ExperimentError, match=r"tcp://127\.0\.0\.1:9 cannot be reached"):
         running.run_experiment(
             read(project), tmp_path / "out", scheduler="tcp://127.0.0.1:9", root=project
