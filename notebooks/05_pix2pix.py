@@ -714,9 +714,9 @@ logits = {k: shown(gan.discriminator([padded_low, image]), 1)[0] for k, image in
 print("; ".join(f"{name}: mean {opinion.mean():+.3f}" for name, opinion in logits.items()))
 
 # %% [markdown]
-# The same as maps, one value for each patch: above zero is "real". The colours end at -4 and 4,
-# where the discriminator is sure by 98 %; a map without colour is the opinion of one that does not
-# know.
+# The same as maps, one value for each patch: above zero is "real". The scale is fixed and ends at
+# -4 and 4, where the discriminator is sure by 98 %. One that cannot tell the two apart gives both
+# the same colours.
 
 # %%
 display.show_images(logits, limits=(-4, 4))
@@ -753,12 +753,20 @@ Markdown(evaluation.table(records))
 # %% [markdown]
 # A short training can leave hardly a trace of the discriminator. The same cells with the profile
 # `discriminator` gave the record below, on LOL's pairs: all go on from the shipped `pix2pix`, for
-# 900 steps, against a discriminator of twice the width at four times the rate. The first row is
-# where they began.
+# 900 steps, against a discriminator of twice the width at four times the rate.
 
 # %%
 on_lol = evaluation.load_records("pix2pix_lol")
 Markdown(evaluation.table(on_lol))
+
+# %% [markdown]
+# What that looks like: a window of our example by those networks. Above, the pixel loss alone, then
+# λ = 100 and 10; below, λ = 1 and 0, and the real photo. (Colours are those of LOL, which they were
+# trained on.) Look at the pattern that comes in from one to the next, and for it in the real photo.
+
+# %%
+sheet = core.load_image(core.data_dir() / "pictures" / "discriminator.png")
+display.show_images({"pixel loss alone, λ = 100, 10, 1, 0, and the real photo": sheet})
 
 # %% [markdown]
 # Overlapping intervals do not mean a draw. So we subtract the control, the pixel loss alone for the

@@ -36,10 +36,9 @@ def texts(*suffixes):
 
 def test_no_photo_or_array_of_a_data_set_is_committed():
     data = (*SUFFIXES, ".gif", ".dng", ".arw", ".raf", ".npz", ".npy", ".zip", ".rar", ".h5")
-    # Figures, NIQE's model, and the README's picture, of bundled scenes.
-    allowed = re.compile(
-        r"data/results/|lle_utils/metrics/niqe_pristine\.npz$|data/pictures/enhanced\.jpg$"
-    )
+    # Figures, NIQE's model, and the pictures of README and notebook 05, of bundled scenes.
+    pictures = r"data/pictures/(enhanced\.jpg|discriminator\.png)$"
+    allowed = re.compile(rf"data/results/|lle_utils/metrics/niqe_pristine\.npz$|{pictures}")
     found = [name for name in files() if Path(name).suffix.lower() in data]
     assert [name for name in found if not allowed.match(name)] == []
 
