@@ -49,12 +49,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return options.handler(options) or 0
     except KeyboardInterrupt:
         return complain("interrupted")
+    except BrokenPipeError:
+        if not _reader_has_left():
+            raise
+        return 1
     except Exception as error:
         if options.debug or not is_expected(error):
             raise
         lacking = type(error) is ModuleNotFoundError  # one that names no extra
         hint = "; `lle doctor` says how to get it" if lacking else ""
         return complain(f"{error}{hint} (--debug shows where)")
+
+
+def _reader_has_left() -> bool:
+    """Tell whether nobody reads the output any more, as after ``| head``; the end is silent then."""
+    try:
+        print(flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain
+        return True
+    return False
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -239,3 +239,12 @@ def test_the_doctor_says_what_is_there_and_how_to_get_the_rest(tmp_path, capsys,
     shutil.rmtree(tmp_path / "there-1.0.dist-info")
     put(tmp_path, "there", "2.0")
     assert main.main(["doctor"]) == 0
+
+
+def test_output_that_nobody_reads_to_its_end_is_no_error():
+    command = [sys.executable, "-u", "-m", "lle_utils.cli.main", "methods"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()  # before the first line, as `head` does after its last
+    assert process.wait() == 1
+    assert process.stderr.read() == b""
+    process.stderr.close()
