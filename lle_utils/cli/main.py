@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _reader_has_left() -> bool:
-    """Tell whether nobody reads the output any more, as after ``| head``; the end is silent then."""
+    """Tell whether nobody reads the output any more, as after ``| head``."""
     try:
         print(flush=True)
     except BrokenPipeError:
