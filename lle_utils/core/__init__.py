@@ -52,7 +52,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "write_json",
         ],
         "resizing": ["block_mean", "fit_side", "merge_scales", "reduce_to", "resize"],
-        "photo_formats": ["ORIENTATION", "Photo", "read_photo", "write_photo"],
+        "photo_formats": ["Photo", "read_photo", "write_photo"],
+        "photo_metadata": ["ORIENTATION", "Metadata", "read_metadata"],
         "resampling": ["enlarge"],
     },
 )

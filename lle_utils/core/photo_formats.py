@@ -1,4 +1,4 @@
-"""Photo files as cameras and editors write them: more formats, 16 bits, EXIF and ICC profile.
+"""Photo files as cameras and editors write them: more formats, 16 bits, metadata, ICC profile.
 
 HEIC and 16-bit TIFF need ``pip install "lle-utils[photos]"``, as do camera raw files; 16-bit PNG
 is read with ``"lle-utils[video]"``.
@@ -8,20 +8,34 @@ from __future__ import annotations
 
 import os
 import struct
-import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 from lle_utils.core.errors import require
 from lle_utils.core.images import PNG_LEVEL, SUFFIXES, ImageError, decode_uint8
 from lle_utils.core.paths import atomic_path
+from lle_utils.core.photo_metadata import (
+    EXIF_IFD,
+    GPS_IFD,
+    IPTC_TAG,
+    ORIENTATION,
+    TIFF_STARTS,
+    XMP_TAG,
+    Metadata,
+    ifd_bytes,
+    iptc_segment,
+    loaded,
+    read_metadata,
+)
 
 HEIF_SUFFIXES = (".heic", ".heif")
 RAW_SUFFIXES = (".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".pef", ".raf", ".rw2", ".srw")
@@ -35,12 +49,8 @@ DEVELOPED = {  # how LibRaw develops: sRGB, which is not its default, in 16 bits
     "output_bps": 16,
     "gamma": (2.4, 12.92),
 }
-ORIENTATION, EXIF_IFD, GPS_IFD = 0x0112, 0x8769, 0x8825
-# What says how, when and by whom a photo was taken; the rest describes the old file's layout.
-KEPT_TAGS = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432)
-MADE_WITH = 0x000B  # EXIF's ProcessingSoftware; Software, 305, is the camera's
-STALE_EXIF_TAGS = (0xA002, 0xA003)  # width and height before the photo was turned
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_XMP = "XML:com.adobe.xmp"  # the keyword of its chunk
 
 
 @dataclass
@@ -49,17 +59,17 @@ class Photo:
 
     Attributes:
         pixels: uint8 or uint16 array ``(H, W, 3)``, RGB, upright.
-        exif: EXIF block without orientation, thumbnail and layout, or empty.
+        metadata: What is known about the photo.
         icc: ICC profile that says what the pixels' colours mean, or None for sRGB.
     """
 
     pixels: np.ndarray
-    exif: bytes = b""
+    metadata: Metadata = field(default_factory=Metadata)
     icc: bytes | None = None
 
 
 def read_photo(path: str | os.PathLike) -> Photo:
-    """Read a photo with all its bits, its EXIF and its ICC profile.
+    """Read a photo with all its bits, its metadata and its ICC profile.
 
     Args:
         path: A file with one of the suffixes in `READABLE`. Camera raw is developed with the
@@ -78,21 +88,22 @@ def read_photo(path: str | os.PathLike) -> Photo:
         raise FileNotFoundError(f"{path}: no such image file.")
     content = path.read_bytes()
     if path.suffix.lower() in RAW_SUFFIXES:
-        return Photo(_develop(content, path), kept_exif(content))
+        return Photo(_develop(content, path), read_metadata(content))
     if content.startswith(PNG_SIGNATURE) and content[24:25] == b"\x10":
         pixels, orientation, icc = _deep_png(content, path)
-    elif content[:4] in (b"II*\0", b"MM\0*") and _tiff_is_deep(content):
+    elif content[:4] in TIFF_STARTS and _tiff_is_deep(content):
         pixels, orientation, icc = _deep_tiff(content, path)
     else:
-        return Photo(decode_uint8(content, str(path)), kept_exif(content), _icc_of(content))
-    return Photo(_on_white(_upright(pixels, orientation)), kept_exif(content), icc)
+        pixels, icc = decode_uint8(content, str(path)), _icc_of(content)
+        return Photo(pixels, read_metadata(content), icc)
+    return Photo(_on_white(_upright(pixels, orientation)), read_metadata(content), icc)
 
 
 def write_photo(path: str | os.PathLike, photo: Photo, quality: int = 95) -> Path:
-    """Write a photo with its EXIF and ICC profile; the file appears whole or not at all.
+    """Write a photo with its metadata and ICC profile; the file appears whole or not at all.
 
-    16 bits are kept in PNG and TIFF files and rounded to 8 in others. BMP holds neither EXIF nor
-    profile; a 16-bit TIFF holds the profile alone.
+    16 bits are kept in PNG and TIFF files and rounded to 8 in others. BMP holds neither metadata
+    nor profile; JPEG and TIFF alone hold IPTC.
 
     Args:
         path: Target with a suffix in `lle_utils.core.images.SUFFIXES`, or ``.heic``.
@@ -115,56 +126,32 @@ def write_photo(path: str | os.PathLike, photo: Photo, quality: int = 95) -> Pat
         pixels = np.rint(pixels / np.float32(257)).astype(np.uint8)
     with atomic_path(path) as temporary:
         if pixels.dtype == np.uint8:
-            if suffix in HEIF_SUFFIXES:
-                _register_heif()
-            options = {"quality": quality, "icc_profile": photo.icc, "compress_level": PNG_LEVEL}
-            if photo.exif:
-                options["exif"] = photo.exif
-            Image.fromarray(pixels).save(temporary, **options)
+            Image.fromarray(pixels).save(temporary, **_options(photo, suffix, quality))
         elif suffix == ".png":
             temporary.write_bytes(_encode_deep_png(pixels, photo))
         else:
-            note = _note_of(photo.exif)
-            require("tifffile", "photos").imwrite(
-                temporary,
-                pixels,
-                photometric="rgb",
-                compression="zlib",
-                iccprofile=photo.icc,
-                extratags=[(MADE_WITH, "s", 0, note, True)] if note else (),
-            )
+            _write_deep_tiff(temporary, pixels, photo)
     return path
 
 
-def with_note(photo: Photo, note: str) -> Photo:
-    """Return a photo whose EXIF says what made it, in ASCII; BMP cannot keep that."""
-    exif = Image.Exif()
-    if photo.exif:
-        exif.load(photo.exif)
-    exif[MADE_WITH] = note
-    return replace(photo, exif=exif.tobytes())
-
-
-def read_note(path: str | os.PathLike) -> str:
-    """Return what `with_note` said of a file, or nothing."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of EXIF that a camera broke
-            with Image.open(path) as picture:
-                return str(picture.getexif().get(MADE_WITH, ""))
-    except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error):
-        return ""
-
-
-def _note_of(exif: bytes) -> str:
-    block = Image.Exif()
-    if exif:
-        block.load(exif)
-    return str(block.get(MADE_WITH, ""))
-
-
-def _register_heif() -> None:
-    require("pillow_heif", "photos").register_heif_opener()
+def _options(photo: Photo, suffix: str, quality: int) -> dict[str, Any]:
+    """Return what Pillow has to know to write a photo of 8 bits."""
+    if suffix in HEIF_SUFFIXES:
+        require("pillow_heif", "photos").register_heif_opener()
+    known = photo.metadata
+    options = {"quality": quality, "icc_profile": photo.icc, "compress_level": PNG_LEVEL}
+    if suffix in (".tif", ".tiff"):
+        exif = loaded(known.exif)
+        exif.update({t: v for t, v in {XMP_TAG: known.xmp, IPTC_TAG: known.iptc}.items() if v})
+        return options | ({"exif": exif} if len(exif) else {})
+    if known.exif:
+        options["exif"] = known.exif
+    if known.xmp and suffix == ".png":
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add_itxt(PNG_XMP, known.xmp.decode("utf-8", "replace"))
+    elif known.xmp:
+        options["xmp"] = known.xmp
+    return options | {"extra": iptc_segment(known.iptc)}
 
 
 @contextmanager
@@ -190,22 +177,6 @@ def open_raw(content: bytes, path: Path) -> Iterator:
 def _develop(content: bytes, path: Path) -> np.ndarray:
     with open_raw(content, path) as raw:
         return raw.postprocess(**DEVELOPED)
-
-
-def kept_exif(content: bytes) -> bytes:
-    """Return the EXIF that outlives enhancement, or nothing if there is none or it is broken."""
-    try:
-        with Image.open(BytesIO(content)) as picture:
-            old = picture.getexif()
-            new = Image.Exif()
-            new.update({tag: old[tag] for tag in KEPT_TAGS if tag in old})
-            for block in (EXIF_IFD, GPS_IFD):
-                values = {k: v for k, v in old.get_ifd(block).items() if k not in STALE_EXIF_TAGS}
-                if values:
-                    new[block] = values
-            return new.tobytes() if len(new) else b""
-    except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error):
-        return b""  # many cameras write EXIF that breaks its own rules; the photo counts
 
 
 def _icc_of(content: bytes) -> bytes | None:
@@ -290,11 +261,39 @@ def _encode_deep_png(pixels: np.ndarray, photo: Photo) -> bytes:
     chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0))]
     if photo.icc:
         chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(photo.icc)))
-    if photo.exif:
-        chunks.append((b"eXIf", photo.exif.removeprefix(b"Exif\0\0")))
+    if photo.metadata.exif:
+        chunks.append((b"eXIf", photo.metadata.exif.removeprefix(b"Exif\0\0")))
+    if photo.metadata.xmp:
+        chunks.append((b"iTXt", PNG_XMP.encode() + b"\0" * 5 + photo.metadata.xmp))
     chunks += [(b"IDAT", zlib.compress(filtered, PNG_LEVEL)), (b"IEND", b"")]
     parts = [PNG_SIGNATURE]
     for kind, body in chunks:
         parts += [struct.pack(">I", len(body)), kind, body]
         parts.append(struct.pack(">I", zlib.crc32(body, zlib.crc32(kind))))
     return b"".join(parts)
+
+
+def _write_deep_tiff(path: Path, pixels: np.ndarray, photo: Photo) -> None:
+    """Write a 16-bit RGB TIFF; what EXIF keeps in directories of its own follows the pixels."""
+    tifffile = require("tifffile", "photos")
+    exif = loaded(photo.metadata.exif)
+    blocks = {block: dict(exif.get_ifd(block)) for block in (EXIF_IFD, GPS_IFD)}
+    blocks = {block: values for block, values in blocks.items() if values}
+    tags = [(t, "s", 0, v, True) for t, v in exif.items() if isinstance(v, str)]
+    # tifffile writes no tag that points to a directory, so each gets its number afterwards.
+    tags += [(block - 1, "I", 1, 0, True) for block in blocks]
+    for tag, text in {XMP_TAG: photo.metadata.xmp, IPTC_TAG: photo.metadata.iptc}.items():
+        tags += [(tag, "B", len(text), text, True)] if text else []
+    options = {"photometric": "rgb", "compression": "zlib", "iccprofile": photo.icc}
+    tifffile.imwrite(
+        path, pixels, **options, byteorder="<", software=False, metadata=None, extratags=tags
+    )
+    with tifffile.TiffFile(path) as file:
+        entries = {block: file.pages[0].tags[block - 1].offset for block in blocks}
+    with path.open("r+b") as file:
+        for block, entry in entries.items():
+            offset = file.seek(0, os.SEEK_END)
+            offset = file.seek(offset + offset % 2)  # directories begin at even bytes
+            file.write(ifd_bytes(blocks[block], offset))
+            file.seek(entry)
+            file.write(struct.pack("<HHII", block, 4, 1, offset))

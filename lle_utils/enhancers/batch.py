@@ -12,13 +12,8 @@ import numpy as np
 
 from lle_utils.core.errors import is_expected
 from lle_utils.core.paths import remove_partial, sha256
-from lle_utils.core.photo_formats import (
-    Photo,
-    read_note,
-    read_photo,
-    with_note,
-    write_photo,
-)
+from lle_utils.core.photo_formats import Photo, read_photo, write_photo
+from lle_utils.core.photo_metadata import read_note, with_note
 from lle_utils.enhancers.tiling import MEMORY_LIMIT, UNTILED_PIXELS
 
 WITHOUT_EXIF = (".bmp",)
@@ -72,7 +67,7 @@ def enhance_photos(
     read: Callable[[Path], Photo] = read_photo,
     settings: str = "",
 ) -> Outcome:
-    """Enhance photo files, several at once, with their EXIF and ICC profiles.
+    """Enhance photo files, several at once, with their metadata and ICC profiles.
 
     A photo that fails does not stop the others. Each file appears whole or not at all; what a
     killed run had begun is removed first.
@@ -99,8 +94,8 @@ def enhance_photos(
         source = read(photo)
         free = memory - _held_by_others(source.pixels, workers)
         enhanced = enhance(source.pixels, memory=free)
-        result = with_note(replace(source, pixels=enhanced), note_of(photo, settings))
-        write_photo(target, result, quality)
+        noted = with_note(source.metadata, note_of(photo, settings))
+        write_photo(target, replace(source, pixels=enhanced, metadata=noted), quality)
 
     with ThreadPoolExecutor(workers) as pool:
         try:

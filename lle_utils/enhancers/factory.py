@@ -13,7 +13,8 @@ import numpy as np
 
 from lle_utils.core.exposure import reach
 from lle_utils.core.images import as_float, convert_like
-from lle_utils.core.photo_formats import Photo, kept_exif
+from lle_utils.core.photo_formats import Photo
+from lle_utils.core.photo_metadata import read_metadata
 from lle_utils.data.raw import read_raw
 from lle_utils.enhancers.brightness import default_level
 from lle_utils.enhancers.classical import BASELINES
@@ -130,8 +131,8 @@ def load_developer(
         runtime: As of `load_method`.
 
     Returns:
-        A function from the path of a raw file to the photo, with what is kept of its EXIF. Several
-        threads may call it; the network serves one after the other.
+        A function from the path of a raw file to the photo, with what is kept of its metadata.
+        Several threads may call it; the network serves one after the other.
 
     Raises:
         FileNotFoundError, EnhancerError, ImportError, ExportError: As `load_method`.
@@ -142,7 +143,7 @@ def load_developer(
         frame = read_raw(path)
         with lock:
             pixels = enhancer.enhance(frame, level, memory=memory)
-        return Photo(pixels, kept_exif(path.read_bytes()))
+        return Photo(pixels, read_metadata(path.read_bytes()))
 
     return develop
 

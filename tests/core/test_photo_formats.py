@@ -8,6 +8,7 @@ from lle_utils.core import photo_formats
 from lle_utils.core.images import ImageError
 from lle_utils.core.paths import photo_dir
 from lle_utils.core.photo_formats import Photo, read_photo, write_photo
+from lle_utils.core.photo_metadata import Metadata
 
 PROFILE = bytes(range(200))
 
@@ -19,7 +20,7 @@ def deep():
     exif = Image.Exif()
     exif[271], exif[306] = "Maker", "2024:01:02 03:04:05"
     exif[0x8769] = {0x8827: 6400}
-    return Photo(pixels, exif.tobytes(), PROFILE)
+    return Photo(pixels, Metadata(exif.tobytes()), PROFILE)
 
 
 def test_16_bit_png_keeps_every_bit_exif_and_profile(deep, tmp_path):
@@ -29,7 +30,7 @@ def test_16_bit_png_keeps_every_bit_exif_and_profile(deep, tmp_path):
     np.testing.assert_array_equal(back.pixels, deep.pixels)
     assert back.icc == PROFILE
     exif = Image.Exif()
-    exif.load(back.exif)
+    exif.load(back.metadata.exif)
     assert (exif[271], exif.get_ifd(0x8769)[0x8827]) == ("Maker", 6400)
 
 
@@ -52,7 +53,7 @@ def test_8_bit_files_keep_exif_and_profile_and_are_turned(tmp_path, suffix):
     assert back.pixels.shape == (40, 20, 3)  # not turned a second time
     assert back.icc == PROFILE
     kept = Image.Exif()
-    kept.load(back.exif)
+    kept.load(back.metadata.exif)
     assert kept[271] == "Maker"
     assert 0x0112 not in kept
 

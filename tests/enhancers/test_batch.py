@@ -191,7 +191,7 @@ def test_formats_metadata_and_16_bits(folder, tmp_path):
     result = read_photo(tmp_path / "out" / "deep_enhanced.tif")
     assert (result.pixels.dtype, result.icc) == (np.uint16, b"profile" * 20)
     assert len(np.unique(result.pixels)) > 400  # more steps than 8 bits have
-    assert b"Maker" in read_photo(tmp_path / "out" / "phone_enhanced.jpg").exif
+    assert b"Maker" in read_photo(tmp_path / "out" / "phone_enhanced.jpg").metadata.exif
     assert enhance(tmp_path / "deep.tif", "-o", tmp_path / "out", "--format", "webp") == 0
     assert "deep_enhanced.webp" in names(tmp_path / "out")
 
