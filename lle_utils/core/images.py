@@ -150,10 +150,11 @@ def decode_uint8(content: bytes, name: str = "image") -> np.ndarray:
     """
     if not content:
         raise ImageError(f"{name} is empty (0 bytes); expected an image file.")
-    if content[4:8] == b"ftyp":
+    if content[4:8] == b"ftyp" and content[8:11] != b"avi":  # Pillow reads AVIF itself
         _add_heif(name)
     try:
         with Image.open(BytesIO(content)) as picture:
+            _check_still(picture)
             picture.load()
             return _upright_rgb(picture)
     except ImageError as error:
@@ -164,6 +165,32 @@ def decode_uint8(content: bytes, name: str = "image") -> np.ndarray:
         raise ImageError(f"{name} cannot be opened as an image: {error}.") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise ImageError(f"{name} is damaged or truncated: {error}. Fetch it again.") from error
+
+
+def _check_still(picture: Image.Image) -> None:
+    """Refuse films and documents, of which the first picture would be all that is left.
+
+    Not meant are what cameras put beside a photo: reduced copies, and the second picture of a
+    phone's JPEG.
+    """
+    if picture.format in ("PNG", "WEBP", "AVIF", "GIF"):
+        count, what = getattr(picture, "n_frames", 1), "frames"
+    elif picture.format == "TIFF":
+        count, what = _pages(picture), "pages"
+    else:
+        return
+    if count > 1:
+        raise ImageError(f"holds {count} {what}; expected one photo. Save them as single files")
+
+
+def _pages(picture: Image.Image) -> int:
+    """Count the pages of a TIFF that are no reduced copies, as their tag says (NewSubfileType)."""
+    count = 0
+    for page in range(picture.n_frames):
+        picture.seek(page)
+        count += not picture.tag_v2.get(254, 0) & 1
+    picture.seek(0)
+    return count
 
 
 def _add_heif(name: str) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 from PIL.PngImagePlugin import PngInfo
 
 from lle_utils.core.errors import require
@@ -39,8 +39,10 @@ from lle_utils.core.photo_metadata import (
 
 HEIF_SUFFIXES = (".heic", ".heif")
 RAW_SUFFIXES = (".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".pef", ".raf", ".rw2", ".srw")
-WRITABLE = (*SUFFIXES, *HEIF_SUFFIXES)
+AVIF_SUFFIXES = (".avif",) if features.check("avif") else ()
+WRITABLE = (*SUFFIXES, *HEIF_SUFFIXES, *AVIF_SUFFIXES)
 READABLE = (*WRITABLE, *RAW_SUFFIXES)
+ALPHA_SUFFIXES = (".png", ".webp", ".tif", ".tiff", ".avif")
 DEEP_SUFFIXES = (".png", ".tif", ".tiff")  # what can be written in 16 bits
 DEVELOPED = {  # how LibRaw develops: sRGB, which is not its default, in 16 bits
     "use_camera_wb": True,
@@ -59,6 +61,8 @@ class Photo:
 
     Attributes:
         pixels: uint8 or uint16 array ``(H, W, 3)``, RGB, upright.
+        alpha: How opaque each pixel is, ``(H, W)`` of the same type, or None for a photo that is
+            opaque everywhere. Below what cannot be seen lies the mean colour of what can.
         metadata: What is known about the photo.
         icc: ICC profile that says what the pixels' colours mean, or None for sRGB.
     """
@@ -66,6 +70,7 @@ class Photo:
     pixels: np.ndarray
     metadata: Metadata = field(default_factory=Metadata)
     icc: bytes | None = None
+    alpha: np.ndarray | None = None
 
 
 def read_photo(path: str | os.PathLike) -> Photo:
@@ -76,7 +81,7 @@ def read_photo(path: str | os.PathLike) -> Photo:
             camera's white balance and without brightening, to sRGB in 16 bits.
 
     Returns:
-        The photo, upright; grey becomes RGB, transparency is laid on white.
+        The photo, upright; grey becomes RGB.
 
     Raises:
         FileNotFoundError: If the file does not exist.
@@ -94,21 +99,22 @@ def read_photo(path: str | os.PathLike) -> Photo:
     elif content[:4] in TIFF_STARTS and _tiff_is_deep(content):
         pixels, orientation, icc = _deep_tiff(content, path)
     else:
-        pixels, icc = decode_uint8(content, str(path)), _icc_of(content)
-        return Photo(pixels, read_metadata(content), icc)
-    return Photo(_on_white(_upright(pixels, orientation)), read_metadata(content), icc)
+        pixels, orientation, icc = _with_alpha(content, path), 1, _icc_of(content)
+    pixels, alpha = _apart(_upright(pixels, orientation))
+    return Photo(pixels, read_metadata(content), icc, alpha)
 
 
 def write_photo(path: str | os.PathLike, photo: Photo, quality: int = 95) -> Path:
     """Write a photo with its metadata and ICC profile; the file appears whole or not at all.
 
-    16 bits are kept in PNG and TIFF files and rounded to 8 in others. BMP holds neither metadata
-    nor profile; JPEG and TIFF alone hold IPTC.
+    16 bits are kept in PNG and TIFF files and rounded to 8 in others. Where a file cannot hold
+    alpha, the photo is laid on white. BMP holds neither metadata nor profile; JPEG and TIFF alone
+    hold IPTC.
 
     Args:
-        path: Target with a suffix in `lle_utils.core.images.SUFFIXES`, or ``.heic``.
+        path: Target with a suffix in `WRITABLE`.
         photo: What to write.
-        quality: JPEG, WebP and HEIC quality, 1 to 100.
+        quality: JPEG, WebP, HEIC and AVIF quality, 1 to 100.
 
     Returns:
         The path written.
@@ -118,10 +124,10 @@ def write_photo(path: str | os.PathLike, photo: Photo, quality: int = 95) -> Pat
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix not in (*SUFFIXES, *HEIF_SUFFIXES):
-        known = ", ".join((*SUFFIXES, *HEIF_SUFFIXES))
+    if suffix not in WRITABLE:
+        known = ", ".join(WRITABLE)
         raise ImageError(f"{path} has a suffix that cannot be written; use one of {known}.")
-    pixels = photo.pixels
+    pixels = _joined(photo, suffix)
     if pixels.dtype == np.uint16 and suffix not in DEEP_SUFFIXES:
         pixels = np.rint(pixels / np.float32(257)).astype(np.uint8)
     with atomic_path(path) as temporary:
@@ -202,13 +208,13 @@ def _deep_png(content: bytes, path: Path) -> tuple[np.ndarray, int, bytes | None
 
 
 def _tiff_is_deep(content: bytes) -> bool:
-    """Tell whether a TIFF holds 16-bit colour; grey of 16 bits is left to Pillow."""
+    """Tell whether a TIFF holds more than 8 bits, or what Pillow cannot open."""
     try:
         with Image.open(BytesIO(content)) as picture:
             bits = picture.tag_v2.get(258, ())
     except (UnidentifiedImageError, OSError, SyntaxError):
         return True  # Pillow refuses most of them; tifffile says what is wrong with the others
-    return len(bits) >= 3 and bits[0] == 16
+    return bool(bits) and bits[0] > 8
 
 
 def _deep_tiff(content: bytes, path: Path) -> tuple[np.ndarray, int, bytes | None]:
@@ -216,23 +222,73 @@ def _deep_tiff(content: bytes, path: Path) -> tuple[np.ndarray, int, bytes | Non
     try:
         with tifffile.TiffFile(BytesIO(content)) as file:
             page = file.pages[0]
+            count = sum(not each.is_reduced for each in file.pages)
             values = page.asarray()
             tags = {tag.code: tag.value for tag in page.tags}
     except (tifffile.TiffFileError, OSError, ValueError, IndexError, struct.error) as error:
         raise ImageError(f"{path} cannot be opened as a TIFF image: {error}.") from error
+    if count > 1:
+        raise ImageError(
+            f"{path} holds {count} pages; expected one photo. Save them as single files."
+        )
     if values.ndim == 3 and page.planarconfig == 2:  # one plane after the other
         values = np.moveaxis(values, 0, -1)
+    gray = values.ndim == 2
+    if gray:
+        values = np.repeat(values[..., None], 3, axis=-1)
+    if np.issubdtype(values.dtype, np.floating):
+        values = _sixteen_bits(values, path)
     if values.ndim != 3 or values.shape[-1] < 3 or values.dtype != np.uint16:
-        raise ImageError(f"{path} holds {values.dtype} {values.shape}; expected 16-bit RGB.")
-    return values[..., :4], int(tags.get(ORIENTATION, 1)), tags.get(34675)
+        raise ImageError(
+            f"{path} holds {values.dtype} {values.shape}; expected RGB or grey, of 16 bits or in "
+            "floating point."
+        )
+    if gray and page.photometric == 0:  # white is 0
+        values = 65535 - values
+    return values[..., :4], int(tags.get(ORIENTATION, 1)), None if gray else tags.get(34675)
 
 
-def _on_white(values: np.ndarray) -> np.ndarray:
-    """Lay 16-bit RGBA on white; RGB stays."""
+def _sixteen_bits(values: np.ndarray, path: Path) -> np.ndarray:
+    """Convert floating-point values of a file, whose range is never guessed, to 16 bits."""
+    if not (values.min() >= 0 and values.max() <= 1):
+        raise ImageError(
+            f"{path} holds {values.dtype} values from {values.min():g} to {values.max():g}; "
+            "expected 0 to 1. Light beyond white (HDR) has to be tone-mapped first."
+        )
+    return np.rint(values * 65535.0).astype(np.uint16)
+
+
+def _with_alpha(content: bytes, path: Path) -> np.ndarray:
+    """Decode a file of 8 bits, upright: RGB, or RGBA where something can be seen through."""
+    pixels = decode_uint8(content, str(path))
+    with Image.open(BytesIO(content)) as picture:
+        if not picture.has_transparency_data:
+            return pixels
+        return np.array(ImageOps.exif_transpose(picture).convert("RGBA"))
+
+
+def _apart(values: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Take RGBA apart; an alpha that is opaque everywhere is none."""
     if values.shape[-1] == 3:
-        return values
-    alpha = values[..., 3:] / np.float32(65535)
-    return np.rint(values[..., :3] * alpha + 65535 * (1 - alpha)).astype(np.uint16)
+        return values, None
+    pixels, alpha = values[..., :3].copy(), values[..., 3]
+    if alpha.min() == np.iinfo(values.dtype).max:
+        return pixels, None
+    hidden = alpha == 0
+    if hidden.any() and not hidden.all():
+        pixels[hidden] = np.rint(pixels[~hidden].mean(axis=0)).astype(values.dtype)
+    return pixels, alpha
+
+
+def _joined(photo: Photo, suffix: str) -> np.ndarray:
+    """Return the pixels with their alpha, or laid on white for a file that holds none."""
+    if photo.alpha is None:
+        return photo.pixels
+    top = np.iinfo(photo.pixels.dtype).max
+    if suffix in ALPHA_SUFFIXES:
+        return np.dstack([photo.pixels, photo.alpha])
+    share = photo.alpha[..., None] / np.float32(top)
+    return np.rint(photo.pixels * share + top * (1 - share)).astype(photo.pixels.dtype)
 
 
 def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
@@ -247,18 +303,20 @@ def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def _encode_deep_png(pixels: np.ndarray, photo: Photo) -> bytes:
-    """Encode a 16-bit RGB PNG, which Pillow cannot: each row as its difference to the one above.
+    """Encode a 16-bit PNG, RGB or RGBA, which Pillow cannot: each row as what it adds to the last.
 
     Reference:
         PNG specification (W3C, third edition), sections 5, 9.2 (filter 2, up) and 11.3.
     """
-    height, width = pixels.shape[:2]
-    rows = pixels.astype(">u2").view(np.uint8).reshape(height, width * 6)
-    filtered = np.empty((height, width * 6 + 1), np.uint8)
+    height, width, channels = pixels.shape
+    rows = pixels.astype(">u2").view(np.uint8).reshape(height, width * channels * 2)
+    filtered = np.empty((height, rows.shape[1] + 1), np.uint8)
     filtered[:, 0] = 2
     filtered[0, 1:] = rows[0]
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0))]
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 6 if channels == 4 else 2, 0, 0, 0))
+    ]
     if photo.icc:
         chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(photo.icc)))
     if photo.metadata.exif:
@@ -285,6 +343,8 @@ def _write_deep_tiff(path: Path, pixels: np.ndarray, photo: Photo) -> None:
     for tag, text in {XMP_TAG: photo.metadata.xmp, IPTC_TAG: photo.metadata.iptc}.items():
         tags += [(tag, "B", len(text), text, True)] if text else []
     options = {"photometric": "rgb", "compression": "zlib", "iccprofile": photo.icc}
+    if pixels.shape[-1] == 4:
+        options["extrasamples"] = ["unassalpha"]
     tifffile.imwrite(
         path, pixels, **options, byteorder="<", software=False, metadata=None, extratags=tags
     )

@@ -100,3 +100,111 @@ def test_a_damaged_file_is_named(name, tmp_path):
 def test_a_suffix_that_cannot_be_written_is_refused(tmp_path, deep):
     with pytest.raises(ImageError, match=r"a\.cr2 has a suffix that cannot be written"):
         write_photo(tmp_path / "a.cr2", deep)
+
+
+def see_through(kind):
+    """A photo of which a part is hidden and a part half visible."""
+    top = np.iinfo(kind).max
+    pixels = np.random.default_rng(0).integers(0, top, (40, 60, 3)).astype(kind)
+    alpha = np.full((40, 60), top, kind)
+    alpha[:10], alpha[10:20] = 0, top // 2
+    return np.dstack([pixels, alpha])
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".tif"])
+def test_alpha_is_kept(suffix, tmp_path):
+    values = see_through(np.uint8)
+    lossless = {"lossless": True} if suffix == ".webp" else {}
+    Image.fromarray(values).save(tmp_path / f"a{suffix}", **lossless)
+    photo = read_photo(tmp_path / f"a{suffix}")
+    np.testing.assert_array_equal(photo.alpha, values[..., 3])
+    np.testing.assert_array_equal(photo.pixels[10:], values[10:, :, :3])
+    assert np.ptp(photo.pixels[:10], axis=(0, 1)).max() == 0  # what nobody sees has one colour
+    back = read_photo(write_photo(tmp_path / f"b{suffix}", photo))
+    np.testing.assert_array_equal(back.alpha, values[..., 3])
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_alpha_of_16_bits_is_kept(suffix, tmp_path):
+    for package in ("av", "tifffile"):
+        pytest.importorskip(package)
+    values = see_through(np.uint16)
+    photo = Photo(values[..., :3].copy(), alpha=values[..., 3])
+    back = read_photo(write_photo(tmp_path / f"a{suffix}", photo))
+    np.testing.assert_array_equal(back.alpha, values[..., 3])
+    np.testing.assert_array_equal(back.pixels[10:], values[10:, :, :3])
+
+
+def test_where_there_is_no_alpha_the_photo_lies_on_white(tmp_path):
+    values = see_through(np.uint8)
+    values[..., :3] = 40
+    photo = Photo(values[..., :3].copy(), alpha=values[..., 3])
+    back = read_photo(write_photo(tmp_path / "a.bmp", photo))
+    assert back.alpha is None
+    assert [int(back.pixels[row].mean()) for row in (5, 15, 30)] == [255, 148, 40]
+
+
+def test_an_alpha_that_is_opaque_everywhere_is_none(tmp_path):
+    values = see_through(np.uint8)
+    values[..., 3] = 255
+    Image.fromarray(values).save(tmp_path / "a.png")
+    assert read_photo(tmp_path / "a.png").alpha is None
+
+
+@pytest.mark.parametrize("white_is_zero", [False, True])
+def test_grey_of_16_bits_stays_so(white_is_zero, tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    grey = np.arange(12, dtype=np.uint16).reshape(3, 4) * 5001
+    kind = "miniswhite" if white_is_zero else "minisblack"
+    tifffile.imwrite(tmp_path / "a.tif", grey, photometric=kind)
+    expected = 65535 - grey if white_is_zero else grey
+    pixels = read_photo(tmp_path / "a.tif").pixels
+    np.testing.assert_array_equal(pixels, np.repeat(expected[..., None], 3, axis=-1))
+
+
+def test_floating_point_is_read_and_light_beyond_white_refused(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    values = np.linspace(0, 1, 36, dtype=np.float32).reshape(3, 4, 3)
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="rgb")
+    pixels = read_photo(tmp_path / "a.tif").pixels
+    np.testing.assert_array_equal(pixels, np.rint(values * 65535.0))
+    tifffile.imwrite(tmp_path / "hdr.tif", 4 * values, photometric="rgb")
+    with pytest.raises(ImageError, match=r"hdr\.tif holds float32 values from 0 to 4.*tone-mapped"):
+        read_photo(tmp_path / "hdr.tif")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".tif"])
+def test_films_and_documents_are_refused(suffix, tmp_path):
+    frames = [Image.new("RGB", (20, 10), (shade, 0, 0)) for shade in (10, 90, 200)]
+    frames[0].save(tmp_path / f"a{suffix}", save_all=True, append_images=frames[1:])
+    with pytest.raises(ImageError, match=r"a\..* holds 3 (frames|pages); expected one photo"):
+        read_photo(tmp_path / f"a{suffix}")
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_a_reduced_copy_is_no_page(kind, tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    photo = np.full((40, 60, 3), 90, kind)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(photo, photometric="rgb")
+        file.write(photo[::4, ::4], photometric="rgb", subfiletype=1)
+    np.testing.assert_array_equal(read_photo(tmp_path / "a.tif").pixels, photo)
+    with tifffile.TiffWriter(tmp_path / "b.tif") as file:
+        file.write(photo, photometric="rgb")
+        file.write(photo, photometric="rgb")
+    with pytest.raises(ImageError, match=r"b\.tif holds 2 pages"):
+        read_photo(tmp_path / "b.tif")
+
+
+def test_the_second_picture_of_a_phone_is_no_film(tmp_path):
+    frames = [Image.new("RGB", (40, 20), (shade, 0, 0)) for shade in (10, 90)]
+    frames[0].save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=frames[1:])
+    assert read_photo(tmp_path / "a.jpg").pixels.shape == (20, 40, 3)
+
+
+def test_avif_is_read_and_written(tmp_path):
+    if not photo_formats.AVIF_SUFFIXES:
+        pytest.skip("this Pillow was built without AVIF")
+    pixels = np.full((64, 48, 3), (180, 90, 30), np.uint8)
+    back = read_photo(write_photo(tmp_path / "a.avif", Photo(pixels)))
+    np.testing.assert_allclose(back.pixels.astype(int), pixels, atol=6)
