@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import signal
 import sys
 
 from lle_utils.cli.command import command, extra_installed
 from lle_utils.serving.limits import Limits
 
+LAST_PORT = 65535
 LIMIT_HELP = {
     "megabytes": (float, "largest upload"),
     "megapixels": (float, "largest photo"),
@@ -21,10 +23,16 @@ def add_serve(commands) -> None:
     serve = command(commands, "serve", _serve, "Serve a web page that brightens photos.")
     serve.epilog = "Example: lle serve --port 8000, then open http://127.0.0.1:8000"
     serve.add_argument("--host", default="127.0.0.1", help="0.0.0.0 for all networks (127.0.0.1)")
-    serve.add_argument("--port", type=int, default=8000, help="port to listen on (8000)")
+    serve.add_argument("--port", type=_port, default=8000, help="port to listen on (8000)")
     for name, (kind, text) in LIMIT_HELP.items():
         default = getattr(Limits, name)
         serve.add_argument(f"--{name}", type=kind, default=default, help=f"{text} ({default})")
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and 0 < int(text) <= LAST_PORT):
+        raise argparse.ArgumentTypeError(f"{text} is no port; expected 1 to {LAST_PORT}")
+    return int(text)
 
 
 def _serve(options) -> None:

@@ -34,7 +34,7 @@ class Limits:
         waiting: Photos that may wait while one is worked on; more are told to come back.
     """
 
-    megabytes: float = 25
-    megapixels: float = 24
+    megabytes: float = 40
+    megapixels: float = 50
     seconds: float = 60
     waiting: int = 8

@@ -248,3 +248,10 @@ def test_output_that_nobody_reads_to_its_end_is_no_error():
     assert process.wait() == 1
     assert process.stderr.read() == b""
     process.stderr.close()
+
+
+@pytest.mark.parametrize("port", ["99999", "0", "-1", "http"])
+def test_a_port_that_is_none_is_refused(port, capsys):
+    with pytest.raises(SystemExit):
+        main.main(["serve", f"--port={port}"])
+    assert f"{port} is no port; expected 1 to 65535" in capsys.readouterr().err
