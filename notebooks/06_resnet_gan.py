@@ -952,8 +952,8 @@ for share in (1.0, 0.25):
 # %%
 learnt = {"trained here": trained.enhance(low)}
 learnt["shipped"] = load_enhancer("resnet_gan").enhance(low)
-plain = {name: enhancers.BASELINES[name](low) for name in ("gamma", "auto_gamma")}
-pictures, sentence = evaluation.outcome(low, normal, plain, learnt)
+curves = {name: enhancers.BASELINES[name](low) for name in ("gamma", "auto_gamma")}
+pictures, sentence = evaluation.outcome(low, normal, curves, learnt)
 display.show_images(pictures, columns=3)
 
 # %%

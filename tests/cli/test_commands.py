@@ -59,7 +59,7 @@ def test_the_parser_imports_nothing_heavy():
 
 def test_an_expected_error_is_one_line(capsys):
     assert "'99_none'; there are: 00_" in fails_with(capsys, "run", "99_none")
-    assert "'fast'; there are: colab, cpu, full, quick" in fails_with(
+    assert "'fast'; there are: colab, cpu, discriminator, full, quick" in fails_with(
         capsys, "run", "--profile", "fast"
     )
     assert "no_such" in fails_with(capsys, "data", "download", "no_such")
