@@ -793,10 +793,12 @@ def change_rows(found):
 
 
 # %%
-display.interval_plot(change_rows(changes["sharpness"]), "sharpness less that of the control")
+rows = change_rows(changes["sharpness"])
+display.interval_plot(rows, "sharpness less that of the control", zero=True)
 
 # %%
-display.interval_plot(change_rows(changes["true_detail"]), "true detail less that of the control")
+rows = change_rows(changes["true_detail"])
+display.interval_plot(rows, "true detail less that of the control", zero=True)
 
 # %% [markdown]
 # What the discriminator is worth, in words that are computed from the intervals: for each measure

@@ -153,13 +153,16 @@ def _shares(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
 
 
 @house_style()
-def interval_plot(rows: Sequence[tuple[str, float, float, float]], xlabel: str = "") -> Figure:
+def interval_plot(
+    rows: Sequence[tuple[str, float, float, float]], xlabel: str = "", zero: bool = False
+) -> Figure:
     """Plot a mean with its interval for each method, the first at the top.
 
     Args:
         rows: ``(name, mean, low, high)`` for each method, such as a metric's mean with its
             95 % bootstrap interval.
         xlabel: Metric and unit.
+        zero: Draw a line at 0, for differences.
 
     Returns:
         The figure.
@@ -170,6 +173,8 @@ def interval_plot(rows: Sequence[tuple[str, float, float, float]], xlabel: str =
     if not rows:
         raise ValueError("interval_plot got no row.")
     figure, axis = plt.subplots(figsize=(6.5, 0.7 + 0.32 * len(rows)), FigureClass=NotebookFigure)
+    if zero:
+        axis.axvline(0, color="0.6", linestyle=":")
     for position, (name, mean, low, high) in enumerate(rows):
         if not low <= mean <= high:
             raise ValueError(f"{name}: mean {mean} lies outside its interval {low} to {high}.")

@@ -373,6 +373,9 @@ def test_interval_plot_puts_the_first_row_on_top():
     bar, point = axis.get_lines()[:2]
     assert list(bar.get_xdata()) == [6.5, 8.0]
     assert point.get_xdata()[0] == 7.0
+    figure = charts.interval_plot([("gain", 0.3, 0.2, 0.4)], zero=True)
+    low, high = figure.axes[0].get_xlim()
+    assert low < 0 < high
 
 
 def test_interval_plot_refuses_nothing_and_a_mean_outside():
