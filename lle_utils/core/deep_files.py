@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from lle_utils.core.errors import require
-from lle_utils.core.images import PNG_LEVEL, ImageError
+from lle_utils.core.images import PNG_LEVEL, ImageError, check_single
 from lle_utils.core.photo_metadata import (
     EXIF_IFD,
     GPS_IFD,
@@ -68,15 +68,13 @@ def read_deep_tiff(content: bytes, path: Path) -> tuple[np.ndarray, int, bytes |
     try:
         with tifffile.TiffFile(BytesIO(content)) as file:
             page = file.pages[0]
-            count = sum(not each.is_reduced for each in file.pages)
+            check_single(sum(not each.is_reduced for each in file.pages), "pages")
             values = page.asarray()
             tags = {tag.code: tag.value for tag in page.tags}
+    except ImageError as error:
+        raise ImageError(f"{path} {error}.") from error
     except (tifffile.TiffFileError, OSError, ValueError, IndexError, struct.error) as error:
         raise ImageError(f"{path} cannot be opened as a TIFF image: {error}.") from error
-    if count > 1:
-        raise ImageError(
-            f"{path} holds {count} pages; expected one photo. Save them as single files."
-        )
     if values.ndim == 3 and page.planarconfig == 2:  # one plane after the other
         values = np.moveaxis(values, 0, -1)
     gray = values.ndim == 2

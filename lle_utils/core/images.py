@@ -135,15 +135,16 @@ def read_uint8(path: str | os.PathLike) -> np.ndarray:
     return decode_uint8(path.read_bytes(), str(path))
 
 
-def decode_uint8(content: bytes, name: str = "image") -> np.ndarray:
+def decode_uint8(content: bytes, name: str = "image", alpha: bool = False) -> np.ndarray:
     """Decode the bytes of an image file, such as an upload, as `read_uint8` does.
 
     Args:
         content: A whole PNG, JPEG, WebP, BMP, TIFF or HEIC file.
         name: What to call it in an error.
+        alpha: Keep transparency instead of laying it on white.
 
     Returns:
-        uint8 array of shape ``(H, W, 3)``.
+        uint8 array of shape ``(H, W, 3)``; with ``alpha`` ``(H, W, 4)`` if the file has it.
 
     Raises:
         ImageError: If there are no bytes, or they are truncated or not an image.
@@ -156,7 +157,7 @@ def decode_uint8(content: bytes, name: str = "image") -> np.ndarray:
         with Image.open(BytesIO(content)) as picture:
             _check_still(picture)
             picture.load()
-            return _upright_rgb(picture)
+            return _upright_rgb(picture, alpha)
     except ImageError as error:
         raise ImageError(f"{name} {error}.") from error
     except UnidentifiedImageError as error:
@@ -179,6 +180,15 @@ def _check_still(picture: Image.Image) -> None:
         count, what = _pages(picture), "pages"
     else:
         return
+    check_single(count, what)
+
+
+def check_single(count: int, what: str) -> None:
+    """Refuse a file that holds several photos.
+
+    Raises:
+        ImageError: If there are; the message goes on from the name of the file.
+    """
     if count > 1:
         raise ImageError(f"holds {count} {what}; expected one photo. Save them as single files")
 
@@ -204,7 +214,7 @@ def _add_heif(name: str) -> None:
     register_heif_opener()
 
 
-def _upright_rgb(picture: Image.Image) -> np.ndarray:
+def _upright_rgb(picture: Image.Image, alpha: bool) -> np.ndarray:
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I") or picture.mode == "F":  # 16-bit and wider grey
         values = np.asarray(picture).astype(np.float64)
@@ -218,6 +228,8 @@ def _upright_rgb(picture: Image.Image) -> np.ndarray:
         return np.repeat(grey[..., None], 3, axis=-1)
     if picture.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
+        if alpha:
+            return np.array(picture)
         paper = Image.new("RGBA", picture.size, "white")
         picture = Image.alpha_composite(paper, picture)
     return np.array(picture.convert("RGB"))

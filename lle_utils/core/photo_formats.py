@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, features
+from PIL import Image, features
 from PIL.PngImagePlugin import PngInfo
 
 from lle_utils.core.deep_files import (
@@ -100,7 +100,7 @@ def read_photo(path: str | os.PathLike) -> Photo:
     elif content[:4] in TIFF_STARTS and tiff_is_deep(content):
         pixels, orientation, icc = read_deep_tiff(content, path)
     else:
-        pixels, orientation, icc = _with_alpha(content, path), 1, _icc_of(content)
+        pixels, orientation, icc = decode_uint8(content, str(path), alpha=True), 1, _icc_of(content)
     pixels, alpha = _apart(_upright(pixels, orientation))
     return Photo(pixels, read_metadata(content), icc, alpha)
 
@@ -190,15 +190,6 @@ def _icc_of(content: bytes) -> bytes | None:
     with Image.open(BytesIO(content)) as picture:
         rgb = picture.mode in ("RGB", "RGBA", "RGBX", "P")  # others are converted to sRGB
         return picture.info.get("icc_profile") if rgb else None
-
-
-def _with_alpha(content: bytes, path: Path) -> np.ndarray:
-    """Decode a file of 8 bits, upright: RGB, or RGBA where something can be seen through."""
-    pixels = decode_uint8(content, str(path))
-    with Image.open(BytesIO(content)) as picture:
-        if not picture.has_transparency_data:
-            return pixels
-        return np.array(ImageOps.exif_transpose(picture).convert("RGBA"))
 
 
 def _apart(values: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
