@@ -7,6 +7,7 @@ import time
 
 import psutil
 import pytest
+from plan_files import check_refused, read
 
 from lle_utils.cli import main
 from lle_utils.experiments import cluster, planning, results, running
@@ -19,12 +20,6 @@ seeds: 3
 grid:
   rate: [0.5, 0.75]
 """
-
-
-def read(project, text=PLAN):
-    path = project / "plan.yml"
-    path.write_text(text)
-    return planning.read_experiment(path, project)
 
 
 def ended(folder):
@@ -74,10 +69,7 @@ def test_without_folds_photos_of_val_judge_and_the_source_is_the_notebooks_own(p
     ],
 )
 def test_a_file_that_will_not_do_is_refused_by_name(project, text, message):
-    with pytest.raises(planning.ExperimentError) as caught:
-        read(project, text)
-    assert message in str(caught.value)
-    assert str(caught.value).startswith(str(project / "plan.yml"))
+    check_refused(project, text, message)
 
 
 def test_more_folds_than_scenes_are_refused_before_anything_runs(project, tmp_path):
@@ -112,8 +104,8 @@ def test_runs_pass_fail_and_are_not_done_twice(project, tmp_path, capsys):
 
 def test_a_folder_of_another_experiment_and_one_of_none_are_refused(project, tmp_path):
     folder = tmp_path / "out"
-    running._keep_plan(read(project), folder)
-    running._keep_plan(read(project), folder)
+    running._keep_plan(read(project, PLAN), folder)
+    running._keep_plan(read(project, PLAN), folder)
     with pytest.raises(planning.ExperimentError, match="holds another experiment"):
         running._keep_plan(read(project, PLAN.replace("3", "2")), folder)
     with pytest.raises(planning.ExperimentError, match="is not the folder of an experiment"):
@@ -126,7 +118,7 @@ def test_a_scheduler_that_is_not_there_is_named(project, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
     with pytest.raises(planning.ExperimentError, match=r"tcp://127\.0\.0\.1:9 cannot be reached"):
         running.run_experiment(
-            read(project), tmp_path / "out", scheduler="tcp://127.0.0.1:9", root=project
+            read(project, PLAN), tmp_path / "out", scheduler="tcp://127.0.0.1:9", root=project
         )
 
 

@@ -4,6 +4,7 @@ import json
 import random
 
 import pytest
+from plan_files import check_refused, read
 
 from lle_utils.cli import main
 from lle_utils.experiments import planned, planning, results, running, search, search_results
@@ -17,14 +18,12 @@ optuna = pytest.importorskip("optuna", reason="needs the extra experiments")
 SPACE = "parameters: {rate: {low: 0.3, high: 0.9}, style: [plain, bold]}"
 
 
-def read(project, text):
-    path = project / "plan.yml"
-    path.write_text(f"notebook: 01_count\n{text}\n")
-    return planning.read_experiment(path, project)
+def plan_of(inner=SPACE, outer=""):
+    return f"notebook: 01_count\nsearch: {{{inner}}}\n{outer}\n"
 
 
 def searched(project, inner=SPACE, outer=""):
-    return read(project, f"search: {{{inner}}}\n{outer}")
+    return read(project, plan_of(inner, outer))
 
 
 # Files
@@ -76,10 +75,7 @@ def test_ranges_and_choices_get_the_types_of_the_notebook(project):
     ],
 )
 def test_a_search_that_will_not_do_is_refused_by_name(project, inner, message):
-    with pytest.raises(planning.ExperimentError) as caught:
-        searched(project, inner)
-    assert message in str(caught.value)
-    assert str(caught.value).startswith(str(project / "plan.yml"))
+    check_refused(project, plan_of(inner), message)
 
 
 @pytest.mark.parametrize(
