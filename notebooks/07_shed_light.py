@@ -395,10 +395,10 @@ def squared(low, result, lit):
 
 
 # %% [markdown]
-# Is that enough to keep light out of it? A vector can also win by being small. Four other ways to
-# ask for it, of which the parameter `separation` chooses; a later section measures what each is
-# worth. The first is a goal that does not come to meet the result: no gradient reaches it. The
-# second compares vectors that were standardised.
+# Is that enough to keep light out of it? A vector can also win by being small. Here are four other
+# ways to ask for it, of which the parameter `separation` chooses; how much light is left in the
+# content is measured after the training. The first is a goal that does not come to meet the result:
+# no gradient reaches it. The second compares vectors that were standardised.
 
 
 # %%
