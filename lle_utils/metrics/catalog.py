@@ -204,6 +204,7 @@ METRICS: dict[str, Metric] = {
         "higher",
         "",
         f"BT.601 grey less a Gaussian of {DETAIL_SIGMA} pixels, {_BITS}, correlation",
+        digits=3,
     ),
     "chroma_error": Metric(
         chroma_error,
