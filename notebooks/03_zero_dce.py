@@ -150,6 +150,10 @@ def source_photos(source: str, crop: int) -> tuple[list[np.ndarray], list[np.nda
     return dark, [photo for photo, chosen in zip(photos, is_dark, strict=True) if not chosen]
 
 
+# %% [markdown]
+# Those of the sample are made here, the others are read.
+
+# %%
 dark, mixed = synthetic_photos(24, seed) if source == "synthetic" else source_photos(source, crop)
 print(f"{len(dark)} dark photos and {len(mixed)} of all exposures, {[*dark, *mixed][0].shape}")
 
@@ -217,6 +221,10 @@ def iterate(x, alpha, times):
     return x
 
 
+# %% [markdown]
+# Each time bends it further, and its ends stay where they are:
+
+# %%
 display.plot_curves(x, {f"{n} times": iterate(x, 0.6, n) for n in (1, 2, 4, 8)})
 
 # %%
@@ -361,7 +369,6 @@ for name, image in versions.items():
 #
 # The mean of each 16×16 patch should be near a well-exposed level E, 0.6 in the paper. Patches,
 # because the mean of a whole photo is right as well where one half is black and the other white.
-# The pictures show how far each patch is from it: black is right, white is 0.6 away.
 
 
 # %%
@@ -372,6 +379,10 @@ def patch_means(image, patch=16):
     return grey[:height, :width].reshape(height // patch, patch, -1, patch).mean(axis=(1, 3))
 
 
+# %% [markdown]
+# How far each patch is from it: black is right, white is 0.6 away.
+
+# %%
 far = {name: np.abs(patch_means(image) - 0.6) / 0.6 for name, image in versions.items()}
 display.show_images({name: np.dstack([away] * 3) for name, away in far.items()}, 4)
 
@@ -532,6 +543,8 @@ def reduce_all(photos, factor, crop):
 folder = core.run_folder("03_zero_dce", output_dir)
 run = training.Run(folder, [[epochs, crop, batch_size]], steps, learning_rate, seed=seed)
 photos = mix(dark, mixed, mixed_share, seed)
+
+# %%
 reduced = photos if downsampling == 1 else reduce_all(photos, downsampling, crop)
 started = time.time()
 history = train(network, reduced, run, weights, exposure_target, variant)
@@ -635,6 +648,8 @@ def dce_net_pp(scale):
 # %%
 trained_pp = dce_net_pp(scale // downsampling)
 assert trained_pp.count_params() == 10_561
+
+# %%
 run_pp = replace(run, stages=[[epochs_pp, crop, batch_size]])
 history_pp = train(trained_pp, reduced, run_pp, weights_pp, exposure_target, variant)
 fast = at_full_size(dce_net_pp, trained_pp, scale)
@@ -896,6 +911,8 @@ display.static(render, **sliders)
 after = zero_dce.enhance(low)
 noisiest = np.s_[60:140, 60:180]
 good = core.to_float(data.sample_scenes()["coffee"])[::2, ::2]
+
+# %%
 pictures = {"enhanced crop": after[noisiest], "reference crop": normal[noisiest]}
 pictures |= {"well exposed": good, "and enhanced": zero_dce.enhance(good)}
 display.show_images(pictures, columns=2)
