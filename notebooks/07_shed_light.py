@@ -96,6 +96,7 @@ reference_dropout = 0.5  # share of training photos without a reference; the pap
 spread = 0.5  # share of training photos that are shown at other strengths than 1; the paper has 0
 highest = 1.25  # the highest of these strengths
 validate_every = 2  # epochs between two measurements on validation photos
+choose = "best"  # the state to keep: the "best" on validation photos, or the "last"
 seed = 0
 deterministic = False  # bit-identical repeats, at some cost in speed
 output_dir = ""  # where results go; empty: runs/07_shed_light in the project
@@ -430,16 +431,19 @@ def pairwise(low, result, lit):
 # whether a photo is dark or well lit, and learns to. On the way back to the encoder its gradient is
 # *reversed* (Ganin & Lempitsky, ICML 2015), so that the encoder learns to keep from it what it
 # needs. Twice the value without gradient, less the value, is the value with its gradient reversed.
+# The vectors are brought to one size first: without that the encoder escaped by making them ever
+# larger, and the pictures fell apart.
 
 
 # %%
 class Adversary(keras.layers.Layer):
-    """Tell dark from well-lit photos by their content, against the encoder."""
+    """Tell dark from well-lit photos by the direction of their content, against the encoder."""
 
     def __init__(self, size):
         super().__init__()
+        same_size = layers.LayerNormalization(center=False, scale=False)
         hidden = layers.Dense(32, activation="relu")
-        self.guess = keras.Sequential([keras.Input((size,)), hidden, layers.Dense(1)])
+        self.guess = keras.Sequential([keras.Input((size,)), same_size, hidden, layers.Dense(1)])
         self.built = True  # for its only part is
 
     def call(self, low, result, lit):
@@ -837,10 +841,14 @@ print(f"best PSNR {max(history['val_psnr']):.2f} dB")
 display.loss_curves(history)
 
 # %% [markdown]
-# We go on with the best state and compute its mean vector once more, from all of these photos.
+# We go on with the best state and compute its mean vector once more, from all of these photos. The
+# last one is for comparing what a setting does in so many steps, whatever it costs.
 
 # %%
-training.load_checkpoint(training.best_path(checkpoint), trainer)
+if choose == "best":
+    training.load_checkpoint(training.best_path(checkpoint), trainer)
+
+# %%
 vectors = luminance_vectors(network, lit)
 network.get_layer("towards_mean").mean.assign(vectors.mean(axis=0))
 print(f"{len(vectors)} photos; mean vector of length {np.linalg.norm(vectors.mean(axis=0)):.2f}")

@@ -88,6 +88,7 @@ warmup = 20  # steps in which the learning rate rises
 learning_rate = 3e-3
 ema = 0.9  # momentum of the averaged weights; 0 for none
 ssim_weight = 0.1  # weight of the structural similarity beside the Charbonnier loss
+begin = ""  # an enhancer of the same widths to go on from, such as "raw_unet", not from chance
 validate_every = 4  # epochs between two measurements on validation photos
 seed = 0
 deterministic = False  # bit-identical repeats, at some cost in speed
@@ -605,6 +606,13 @@ def train(network, run, streams, validate, path):
 # %%
 folder = core.run_folder("10_raw", output_dir)
 run = training.Run(folder, stages, steps, learning_rate, warmup, ema, validate_every, seed)
+
+# %% [markdown]
+# With `begin` an enhancer that somebody has trained takes the place of chance.
+
+# %%
+if begin:
+    network.set_weights(load_enhancer(begin).model.get_weights())
 
 # %% [markdown]
 # `clipped` puts a cut to [0, 1] behind the network, for measuring and for use. It is trained

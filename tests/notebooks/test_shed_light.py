@@ -191,6 +191,15 @@ def test_the_adversary_learns_and_the_content_flees(notebook):
     assert number(adversary(dark, dark, lit)) < number(loss)
 
 
+def test_the_content_cannot_flee_from_the_adversary_by_growing(notebook):
+    """It did, and a trained network painted noise after one epoch."""
+    keras.utils.set_random_seed(0)
+    dark, lit = noise(6, 8), noise(6, 8)
+    adversary = notebook.Adversary(8)
+    grown = number(adversary(1000 * dark, dark, 1000 * lit))
+    assert grown == pytest.approx(number(adversary(dark, dark, lit)), abs=0.05)
+
+
 @pytest.mark.parametrize("name", ["squared", "detached", "standardised", "pairwise", "Adversary"])
 def test_every_separation_trains(notebook, network, name):
     separate = getattr(notebook, name)
