@@ -440,3 +440,12 @@ def test_the_records_of_the_shipped_enhancer_meet_what_was_asked():
     assert output.shape == (40, len(rise["levels"]))
     assert (np.diff(output, axis=1) > 0).all()
     assert np.abs(output[:, 0] / rise["input"] - 1).max() < 0.1
+
+
+def test_the_ways_of_separating_are_compared_at_equal_steps():
+    path = data_dir() / "results" / "shed_light_separation.json"
+    tried = json.loads(path.read_text(encoding="utf-8"))
+    assert {"squared", "pairwise", "adversary"} <= set(tried)
+    assert len({row["steps"] for row in tried.values()}) == 1
+    least = min(tried, key=lambda name: tried[name]["light"]["content"][0])
+    assert least == "pairwise"
