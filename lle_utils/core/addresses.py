@@ -5,6 +5,7 @@ S3 needs ``pip install "lle-utils[remote]"``; other kinds need the package that 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -13,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from lle_utils.core.errors import is_expected, require
+from lle_utils.core.paths import atomic_path
 
+STATES = ("ETag", "etag", "md5Hash", "content_md5", "mtime", "LastModified")  # who knows what
 PIECE = 1 << 22  # bytes that are copied at once
 
 
@@ -73,6 +76,34 @@ def fetch(address: str, target: Path) -> Path:
         if not files.isfile(path):
             raise FileNotFoundError(f"{address}: no such file.")
         files.get_file(path, str(target))
+    return target
+
+
+def cached(address: str, folder: Path) -> Path:
+    """Copy a file from an address once, and again when it has changed there.
+
+    Args:
+        address: Of the file.
+        folder: To keep the copy in; its name tells it from copies of what lay there before.
+
+    Returns:
+        The copy, whose size is that of the file.
+
+    Raises:
+        FileNotFoundError, AddressError, ImportError: As `fetch`; or the copy came in part.
+    """
+    with storage(address) as (files, path):
+        if not files.isfile(path):
+            raise FileNotFoundError(f"{address}: no such file.")
+        facts = files.info(path)
+        state = [address, facts["size"], *(str(facts[key]) for key in STATES if facts.get(key))]
+        mark = hashlib.sha256(repr(state).encode()).hexdigest()[:12]
+        target = folder / f"{Path(path).stem}-{mark}{Path(path).suffix}"
+        if not target.is_file():
+            with atomic_path(target) as temporary:
+                files.get_file(path, str(temporary))
+                if (size := temporary.stat().st_size) != facts["size"]:
+                    raise AddressError(f"{address}: {size} of {facts['size']} bytes came.")
     return target
 
 

@@ -7,6 +7,9 @@ from PIL import Image
 
 from lle_utils.cli import main
 from lle_utils.core.addresses import AddressError, fetch, push
+from lle_utils.data.pack_writer import pack_pairs
+from lle_utils.data.pairs import find_pairs
+from lle_utils.data.sources import load
 from lle_utils.enhancers import archive
 from lle_utils.enhancers.batch import settings_text
 from lle_utils.enhancers.enhancer import EnhancerError
@@ -108,6 +111,29 @@ def test_an_upload_that_fails_leaves_nothing(s3, tmp_path, monkeypatch):
     assert contents("s3://bright") == {}
     with pytest.raises(OSError, match=r"s3://bright/a\.png: no such file"):
         fetch("s3://bright/a.png", tmp_path / "b.png")
+
+
+def test_a_pack_at_an_address_is_copied_once_and_again_when_it_has_changed(
+    s3, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("LLE_PACK_DIR", str(tmp_path / "packs"))
+    rng = np.random.default_rng(0)
+    for count in (6, 7):
+        for index in range(count):
+            photo = rng.integers(0, 255, (24, 32, 3), np.uint8)
+            for side, divisor in (("low", 6), ("normal", 1)):
+                path = tmp_path / f"pairs{count}" / side / f"{index}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(photo // divisor).save(path)
+        pairs = find_pairs(tmp_path / f"pairs{count}" / "low", tmp_path / f"pairs{count}/normal")
+        push(pack_pairs(pairs, tmp_path / f"{count}.npz"), "s3://photos/pack.npz")
+        for _ in range(2):
+            found = [load("s3://photos/pack.npz", split) for split in ("train", "val", "test")]
+            assert sum(map(len, found)) == count
+    kept = sorted(path.stat().st_size for path in (tmp_path / "packs").iterdir())
+    assert kept == [(tmp_path / f"{count}.npz").stat().st_size for count in (6, 7)]
+    with pytest.raises(FileNotFoundError, match=r"s3://photos/none\.npz: no such file"):
+        load("s3://photos/none.npz", "train")
 
 
 def test_a_worker_with_other_weights_is_refused():
