@@ -28,7 +28,8 @@ def connected(
 
     Args:
         workers: Processes on this machine; when None one for each graphics card, or without one
-            for each core. Each has a card of its own, as far as there are.
+            for each core. Each has a card of its own, as far as there are, and its share of the
+            cores, unless ``OMP_NUM_THREADS`` and its like say how many threads to use.
         scheduler: Address of a scheduler in their place.
         count: How many runs there are; no more workers are started.
         deaths: Of workers on this machine that a run may outlive; an outside scheduler has a
@@ -86,7 +87,7 @@ def _here(workers: int, cards: list[str]) -> Iterator[Any]:
 
     threads = str(max(1, usable_cores() // workers))
     names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-    environment = dict.fromkeys(names, threads)
+    environment = {name: os.environ.get(name, threads) for name in names}
     with (
         dask.config.set({"distributed.nanny.pre-spawn-environ": environment}),
         LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0") as cluster,

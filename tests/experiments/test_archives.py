@@ -1,5 +1,7 @@
 """`lle enhance` over worker processes, from and to a real S3 server on this machine."""
 
+import json
+
 import numpy as np
 import pytest
 from archives import contents, killed_archive, put_all, s3_server, write_photos
@@ -7,6 +9,7 @@ from PIL import Image
 
 from lle_utils.cli import main
 from lle_utils.core.addresses import AddressError, fetch, push
+from lle_utils.core.paths import data_dir
 from lle_utils.data.pack_writer import pack_pairs
 from lle_utils.data.pairs import find_pairs
 from lle_utils.data.sources import load
@@ -43,6 +46,13 @@ def test_killed_workers_lose_nothing_and_do_nothing_twice_but_the_batch_in_work(
     assert found["whole"] == 60
     assert found["others"] == 0
     assert found["twice"] <= 2 * BATCH
+
+
+def test_the_record_is_of_an_archive_of_which_nothing_was_lost():
+    record = json.loads((data_dir() / "results" / "faults_archive.json").read_text("utf-8"))
+    assert (record["photos"], record["kills"]) == (500, 5)
+    assert (record["whole"], record["others"]) == (500, 0)
+    assert record["twice"] <= record["kills"] * BATCH
 
 
 def test_a_batch_is_skipped_fails_and_is_written_as_files_are(s3, tmp_path):
