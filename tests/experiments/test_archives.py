@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from archives import contents, killed_archive, put_all, s3_server, write_photos
 from PIL import Image
+from plan_files import read
 
 from lle_utils.cli import main
 from lle_utils.core.addresses import AddressError, fetch, push
@@ -17,6 +18,7 @@ from lle_utils.enhancers import archive
 from lle_utils.enhancers.batch import settings_text
 from lle_utils.enhancers.enhancer import EnhancerError
 from lle_utils.enhancers.targets import plan_anywhere
+from lle_utils.experiments import planning, running
 from lle_utils.experiments.archives import BATCH
 
 for module in ("distributed", "s3fs", "moto", "flask_cors"):
@@ -144,6 +146,20 @@ def test_a_pack_at_an_address_is_copied_once_and_again_when_it_has_changed(
     assert kept == [(tmp_path / f"{count}.npz").stat().st_size for count in (6, 7)]
     with pytest.raises(FileNotFoundError, match=r"s3://photos/none\.npz: no such file"):
         load("s3://photos/none.npz", "train")
+
+
+@pytest.mark.slow
+def test_results_are_pushed_and_what_is_there_is_not_done_again(s3, project, tmp_path):
+    experiment = read(project, "notebook: 01_count\nset: {steps: 1}\nseeds: 2\n")
+    store, folders = "s3://bright/count", [tmp_path / name for name in ("one", "two")]
+    found = [running.run_experiment(experiment, f, 1, root=project, store=store) for f in folders]
+    assert found[0] == found[1]
+    assert [result["error"] for result in found[0]] == [None, None]
+    assert not list(folders[1].glob("*/01_count"))  # the second had nothing to run
+    assert sorted(contents(store)) == ["01_count.ipynb", "experiment.json", "result.json"]
+    other = read(project, "notebook: 01_count\nset: {steps: 2}\nseeds: 2\n")
+    with pytest.raises(planning.ExperimentError, match=r"s3://bright/count/experiment\.json is of"):
+        running.run_experiment(other, tmp_path / "three", 1, root=project, store=store)
 
 
 def test_a_worker_with_other_weights_is_refused():
