@@ -38,7 +38,8 @@ def test_both_cases_are_measured_and_told(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(growth, "RUNS", 2)
     monkeypatch.setattr(growth, "EMPTY_TASKS", 20)
     monkeypatch.setattr(growth, "SIMULATED", (1, 10))
-    monkeypatch.setattr(growth, "SETTINGS", {"epochs": 1, "epochs_pp": 1, "steps": 1})
+    monkeypatch.setattr(growth, "NOTEBOOK", "02_metrics")  # which trains nothing
+    monkeypatch.setattr(growth, "SETTINGS", {})
     record = json.loads(growth.measure_growth(tmp_path / "growth.json").read_text("utf-8"))
     assert [case["workers"] for case in record["measured"]] == [1, 2]
     for case in record["measured"]:
