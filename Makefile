@@ -80,7 +80,7 @@ sync: $(STAMP)  ## Derive every .ipynb from its .py
 
 lock: $(STAMP)  ## Renew requirements.lock from pyproject.toml
 	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject.toml --quiet --upgrade \
-	  --extra book --extra cpu --extra experiments --extra export --extra flip --extra notebooks --extra photos --extra serve \
+	  --extra book --extra cpu --extra experiments --extra export --extra flip --extra notebooks --extra photos --extra remote --extra serve \
 	  --extra test --extra video --universal --python-version 3.11 -o requirements.lock
 
 clean:  ## Remove the environment and everything that a run made

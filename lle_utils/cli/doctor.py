@@ -20,6 +20,7 @@ USES = {  # of the extras, in the order in which they are told
     "notebooks": "reading and running the notebooks",
     "export": "lle export, --runtime openvino",
     "experiments": "lle experiment on several workers",
+    "remote": "lle enhance over worker processes, and of s3:// addresses",
     "flip": "the metric FLIP",
     "lpips": "the metric LPIPS",
     "book": "lle book",

@@ -21,6 +21,8 @@ def add_experiment_commands(commands) -> None:
     run.add_argument("--workers", type=int, help="processes here (one per graphics card or core)")
     scheduler_help = "address of a Dask scheduler in their place, such as tcp://host:8786"
     run.add_argument("--scheduler", default="", help=scheduler_help)
+    store_help = "address to push results to, such as s3://bucket/name; what is there is done"
+    run.add_argument("--store", default="", help=store_help)
     for name, handler, what in (
         ("status", _status, "Say which runs of an experiment are done."),
         ("report", _report, "Write the page of an experiment."),
@@ -37,8 +39,9 @@ def _run(options) -> int:
 
     from lle_utils.core.paths import project_root
     from lle_utils.experiments.planning import read_experiment
+    from lle_utils.experiments.result_store import push_plan, read_plan
     from lle_utils.experiments.results import counts_text, experiment_page
-    from lle_utils.experiments.running import read_plan, run_experiment
+    from lle_utils.experiments.running import run_experiment
 
     if options.workers is not None and options.workers < 1:
         return complain(f"--workers is {options.workers}; expected 1 or more.")
@@ -54,17 +57,21 @@ def _run(options) -> int:
         options.scheduler,
         show=lambda done, total: tqdm(done, total=total, unit="run", disable=None),
         say=lambda address: print(f"Dask's dashboard: {address}"),
+        store=options.store,
     )
     failed = [result for result in results if result["error"] is not None]
     for result in failed:
         complain(f"{result['name']}: {result['error'].splitlines()[0]}")
     print(f"{counts_text(experiment.count, results)}; {experiment_page(folder)}")
+    if options.store:
+        push_plan(folder, options.store)
     return int(bool(failed))
 
 
 def _status(options) -> None:
+    from lle_utils.experiments.result_store import read_plan
     from lle_utils.experiments.results import counts_text, run_state
-    from lle_utils.experiments.running import read_plan, read_results
+    from lle_utils.experiments.running import read_results
     from lle_utils.experiments.search_results import best_text
 
     plan, results = read_plan(options.folder), read_results(options.folder)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lle_utils.cli.archives import enhance_archived, is_archive
 from lle_utils.cli.command import add_method_options, command, complain
+from lle_utils.cli.conclusions import caution_of, conclusion, mark_of, progress
 from lle_utils.cli.streams import standard_streams
 from lle_utils.enhancers.runtimes import RUNTIMES
 
@@ -15,12 +17,13 @@ def add_photo_commands(commands) -> None:
     """Add ``lle enhance``."""
     enhance = command(commands, "enhance", _enhance, "Brighten photos, or folders of them.")
     enhance.epilog = "Example: lle enhance holiday/ night*.jpg -o bright/ --method mirnet"
-    photo_help = "file, folder or pattern; - for standard input"
+    photo_help = "file, folder, pattern, or address such as s3://in/; - for standard input"
     enhance.add_argument("photos", nargs="+", metavar="PHOTO", help=photo_help)
     output_help = (
-        "folder to write to, or for one photo the file; - for standard output (beside each)"
+        "folder or address to write to, or for one photo the file; - for standard output "
+        "(beside each)"
     )
-    enhance.add_argument("-o", "--output", type=Path, help=output_help)
+    enhance.add_argument("-o", "--output", type=_place, help=output_help)
     suffix_help = "added to each name; {method} stands for the method (_enhanced)"
     enhance.add_argument("--suffix", help=suffix_help)
     recursive_help = "take folders with their subfolders, and make these again in the output"
@@ -30,7 +33,12 @@ def add_photo_commands(commands) -> None:
     enhance.add_argument("--format", choices=FORMATS_TO_WRITE, help=format_help)
     enhance.add_argument("--quality", type=int, default=95, help="of JPEG, WebP and HEIC (95)")
     enhance.add_argument("--memory", default="2GB", help="what the process may hold (2GB)")
-    enhance.add_argument("--workers", type=int, help="photos in work at once (cores + 1)")
+    workers_help = "photos in work at once in a process (cores + 1; 2 of --processes)"
+    enhance.add_argument("--workers", type=int, help=workers_help)
+    processes_help = "processes of Dask to share the photos among (1; for addresses one per core)"
+    enhance.add_argument("--processes", type=int, help=processes_help)
+    scheduler_help = "address of a Dask scheduler in their place, such as tcp://host:8786"
+    enhance.add_argument("--scheduler", default="", help=scheduler_help)
     enhance.add_argument("--overwrite", action="store_true", help="do again what is done")
     dry_help = "say what would be written, and write nothing"
     enhance.add_argument("--dry-run", action="store_true", help=dry_help)
@@ -39,8 +47,15 @@ def add_photo_commands(commands) -> None:
     enhance.add_argument("--runtime", default="auto", choices=runtimes, help=runtime_help)
 
 
+def _place(text: str) -> Path | str:
+    from lle_utils.core.addresses import is_address
+
+    return text if is_address(text) else Path(text)
+
+
 def _enhance(options) -> int:
     from lle_utils.core.photo_formats import RAW_SUFFIXES, READABLE
+    from lle_utils.enhancers.batch import settings_text
     from lle_utils.enhancers.classical import BASELINES
     from lle_utils.enhancers.enhancer import check_level
     from lle_utils.enhancers.storage import is_raw
@@ -51,9 +66,12 @@ def _enhance(options) -> int:
     if wrong := _wrong_option(options):
         return complain(wrong)
     raw = options.method not in BASELINES and is_raw(options.method)
-    settings = _settings(options)
+    settings = settings_text(options.method, options.level, options.quality)
+    kinds = RAW_SUFFIXES if raw else READABLE
+    if is_archive(options):
+        return enhance_archived(options, memory, kinds, raw, settings)
     with standard_streams(options) as options:
-        return _enhance_files(options, memory, RAW_SUFFIXES if raw else READABLE, raw, settings)
+        return _enhance_files(options, memory, kinds, raw, settings)
 
 
 def _enhance_files(options, memory: int, kinds, raw: bool, settings: str) -> int:
@@ -67,7 +85,7 @@ def _enhance_files(options, memory: int, kinds, raw: bool, settings: str) -> int
     if options.dry_run:
         for target, photo in wanted.items():
             print(f"{photo} -> {target}")
-        print(_conclusion(len(wanted), "would be enhanced", [], skipped, 0, passed_over))
+        print(conclusion(len(wanted), "would be enhanced", [], skipped, 0, passed_over))
         return 0
     outcome = Outcome()
     if wanted:
@@ -79,23 +97,16 @@ def _enhance_files(options, memory: int, kinds, raw: bool, settings: str) -> int
             quality=options.quality,
             settings=settings,
             workers=options.workers,
-            show=_progress(len(wanted)),
+            show=progress(len(wanted)),
         )
     for reason in outcome.failed.values():
         complain(reason)
     done, failed = outcome.written, len(outcome.failed)
     shown = [] if getattr(options, "streams", False) else done
-    print(_conclusion(len(done), "enhanced", shown, skipped, failed, passed_over))
-    if done and (warning := _caution(options.method)):
+    print(conclusion(len(done), "enhanced", shown, skipped, failed, passed_over))
+    if done and (warning := caution_of(options.method)):
         print(warning)
     return int(bool(failed))
-
-
-def _progress(count: int):
-    """Return a function that shows how far photos are."""
-    from tqdm import tqdm
-
-    return lambda done: tqdm(done, total=count, unit="photo", disable=None)
 
 
 def _targets(options, kinds) -> dict[Path, Path]:
@@ -107,13 +118,11 @@ def _targets(options, kinds) -> dict[Path, Path]:
     """
     from lle_utils.core.images import ImageError
     from lle_utils.core.photo_formats import WRITABLE
-    from lle_utils.enhancers.targets import ENHANCED_MARK, Naming, plan
+    from lle_utils.enhancers.targets import Naming, plan
 
-    mark = ENHANCED_MARK if options.suffix is None else options.suffix
-    mark = mark.replace("{method}", Path(options.method).name)
     output, suffix = options.output, options.format and f".{options.format}"
     one_file = output and output.suffix.lower() in WRITABLE and not output.is_dir()
-    naming = Naming(output and (output.parent if one_file else output), mark, suffix)
+    naming = Naming(output and (output.parent if one_file else output), mark_of(options), suffix)
     targets = plan(options.photos, naming, kinds, options.recursive)
     if not one_file:
         return targets
@@ -125,24 +134,6 @@ def _targets(options, kinds) -> dict[Path, Path]:
     if output.exists() and photo.exists() and output.samefile(photo):
         raise ImageError(f"{photo} would be overwritten; photos never are. Choose another -o.")
     return {output: photo}
-
-
-def _settings(options) -> str:
-    """Name all that a result depends on but the photo; of a network, its weights too.
-
-    Raises:
-        FileNotFoundError: If there is no such method.
-    """
-    from lle_utils.core.paths import sha256
-    from lle_utils.enhancers.classical import BASELINES
-    from lle_utils.enhancers.storage import model_path
-
-    method = options.method
-    if method not in BASELINES:
-        path = model_path(method)
-        method = f"{path.parent.name} {sha256(path)[:8]}"
-    level = "its own" if options.level is None else f"{options.level:g}"
-    return f"{method}; level {level}; quality {options.quality}"
 
 
 def _load_method(options, memory: int, photos: int) -> dict:
@@ -165,36 +156,9 @@ def _wrong_option(options) -> str | None:
     """Say which number is out of range, before any work is done."""
     if not 1 <= options.quality <= 100:
         return f"--quality is {options.quality}; expected 1 to 100."
-    if options.workers is not None and options.workers < 1:
-        return f"--workers is {options.workers}; expected 1 or more."
+    for name in ("workers", "processes"):
+        if (number := getattr(options, name)) is not None and number < 1:
+            return f"--{name} is {number}; expected 1 or more."
     if options.suffix and Path(options.suffix).name != options.suffix:
         return f"--suffix is {options.suffix!r}; expected part of a file name."
     return None
-
-
-def _caution(method: str) -> str:
-    """Say what a shipped enhancer may do to a photo; nothing if it is safe or a formula."""
-    from lle_utils.core.paths import data_dir
-    from lle_utils.enhancers.storage import caution, list_enhancers, load_card
-
-    if method not in list_enhancers():
-        return ""
-    return caution(load_card(data_dir() / "pretrained" / method))
-
-
-def _conclusion(
-    count: int, word: str, written: list[Path], skipped: int, failed: int, passed_over: tuple
-) -> str:
-    folders = sorted({str(path.parent) for path in written})
-    said = [f"{count} {word}" + (f", in {', '.join(folders[:3])}" if folders else "")]
-    if skipped:
-        said.append(f"{skipped} done before (--overwrite does them again)")
-    if failed:
-        said.append(f"{failed} failed")
-    strangers, folders_below = passed_over
-    if strangers:
-        said.append(f"{strangers} file{'s' * (strangers > 1)} of no known kind left out")
-    if folders_below:
-        folder = "subfolder" + "s" * (folders_below > 1)
-        said.append(f"{folders_below} {folder} left out (--recursive takes them)")
-    return "; ".join(said)

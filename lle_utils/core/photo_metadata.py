@@ -12,6 +12,7 @@ import warnings
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
@@ -129,12 +130,12 @@ def with_note(metadata: Metadata, note: str) -> Metadata:
     return replace(metadata, exif=exif.tobytes())
 
 
-def read_note(path: Path) -> str:
-    """Return what `with_note` said of a file, or nothing."""
+def read_note(file: Path | BinaryIO) -> str:
+    """Return what `with_note` said of a file, by its path or opened, or nothing."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path) as picture:
+            with Image.open(file) as picture:
                 return str(picture.getexif().get(MADE_WITH, ""))
     except BROKEN:
         return ""

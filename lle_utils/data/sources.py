@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lle_utils.core.addresses import cached, is_address
 from lle_utils.core.paths import PHOTO_DIR_VARIABLE, pack_dir
 from lle_utils.data import adapters, synthetic
 from lle_utils.data.download import download_dataset
@@ -77,7 +78,7 @@ def load(source: str, split: str, seed: int = 0, crop: int = 1, paired: bool = T
             - a name of ``data/registry.toml``, such as ``lol_v1``; what is not on the disk is
               downloaded. ``lol`` is short for ``lol_v1``;
             - a folder, see `lle_utils.data.photo_folders.collect`;
-            - a pack, a file ending in ``.npz``;
+            - a pack, a file ending in ``.npz``, or its address (``s3://…``), copied once;
             - several of them, joined with ``+``.
 
             Whatever it is, ``@2/5`` at its end deals all of it to five folds by scene: the second
@@ -224,7 +225,7 @@ def _splits_of(source: str, seed: int) -> dict[str, PairSet]:
 def _kept_pack(source: str) -> Path | None:
     """Return the pack that a source is, or that is all there is of a data set of the registry."""
     if source.endswith(".npz"):
-        return Path(source).expanduser()
+        return cached(source, pack_dir()) if is_address(source) else Path(source).expanduser()
     name = adapters.SHORT_NAMES.get(source, source)
     if name not in adapters.ADAPTERS or all(map(adapters.folder_of, adapters.ADAPTERS[name][0])):
         return None

@@ -14,6 +14,8 @@ from lle_utils.core.errors import is_expected
 from lle_utils.core.paths import remove_partial, sha256
 from lle_utils.core.photo_formats import Photo, read_photo, write_photo
 from lle_utils.core.photo_metadata import read_note, with_note
+from lle_utils.enhancers.classical import BASELINES
+from lle_utils.enhancers.storage import model_path
 from lle_utils.enhancers.tiling import MEMORY_LIMIT, UNTILED_PIXELS
 
 WITHOUT_EXIF = (".bmp",)
@@ -32,6 +34,24 @@ class Outcome:
     failed: dict[Path, str] = field(default_factory=dict)
 
 
+def settings_text(method: str | os.PathLike, level: float | None, quality: int) -> str:
+    """Name all that a result depends on but the photo; of a network, its weights too.
+
+    Args:
+        method: As of `lle_utils.enhancers.load_method`.
+        level: As of the method; None for its own.
+        quality: As of `enhance_photos`.
+
+    Raises:
+        FileNotFoundError: If there is no such method.
+    """
+    if method not in BASELINES:
+        path = model_path(method)
+        method = f"{path.parent.name} {sha256(path)[:8]}"
+    level_text = "its own" if level is None else f"{level:g}"
+    return f"{method}; level {level_text}; quality {quality}"
+
+
 def note_of(photo: Path, settings: str) -> str:
     """Return what is noted in a result: its settings, and a hash of the photo it was made of."""
     return f"lle-utils: {settings}; photo {sha256(photo)[:16]}"
@@ -45,10 +65,11 @@ def pending(targets: Mapping[Path, Path], settings: str = "") -> dict[Path, Path
         settings: What results are made with. One that was made with others, or of another photo, is
             made again; one that cannot say so (BMP) if it is older than the photo.
     """
-    return {t: photo for t, photo in targets.items() if not _is_done(t, photo, settings)}
+    return {t: photo for t, photo in targets.items() if not is_done(t, photo, settings)}
 
 
-def _is_done(target: Path, photo: Path, settings: str) -> bool:
+def is_done(target: Path, photo: Path, settings: str) -> bool:
+    """Tell whether a target was made of the photo as it is, with these settings; see `pending`."""
     if not (target.is_file() and photo.is_file()):
         return False
     if target.suffix.lower() in WITHOUT_EXIF:
@@ -91,11 +112,16 @@ def enhance_photos(
         remove_partial(folder)
 
     def work(target: Path, photo: Path) -> None:
-        source = read(photo)
-        free = memory - _held_by_others(source.pixels, workers)
-        enhanced = enhance(source.pixels, memory=free)
-        noted = with_note(source.metadata, note_of(photo, settings))
-        write_photo(target, replace(source, pixels=enhanced, metadata=noted), quality)
+        enhance_file(
+            target,
+            photo,
+            enhance,
+            memory=memory,
+            quality=quality,
+            workers=workers,
+            read=read,
+            settings=settings,
+        )
 
     with ThreadPoolExecutor(workers) as pool:
         try:
@@ -104,6 +130,25 @@ def enhance_photos(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def enhance_file(
+    target: Path,
+    photo: Path,
+    enhance: Callable[..., np.ndarray],
+    *,
+    memory: int,
+    quality: int,
+    workers: int,
+    read: Callable[[Path], Photo],
+    settings: str,
+) -> None:
+    """Enhance one photo file; the arguments are those of `enhance_photos`."""
+    source = read(photo)
+    free = memory - _held_by_others(source.pixels, workers)
+    enhanced = enhance(source.pixels, memory=free)
+    noted = with_note(source.metadata, note_of(photo, settings))
+    write_photo(target, replace(source, pixels=enhanced, metadata=noted), quality)
 
 
 def _held_by_others(pixels: np.ndarray, workers: int) -> int:
@@ -119,13 +164,14 @@ def _outcome(jobs: Mapping[Future, tuple[Path, Path]], show: Callable) -> Outcom
     for job in show(as_completed(jobs)):
         target, photo = jobs[job]
         if error := job.exception():
-            outcome.failed[photo] = _describe(error, photo)
+            outcome.failed[photo] = describe(error, photo)
         else:
             outcome.written.append(target)
     return outcome
 
 
-def _describe(error: BaseException, photo: Path) -> str:
+def describe(error: BaseException, photo: Path | str) -> str:
+    """Say why a photo failed, with its name."""
     text = str(error) or "no message"
     if not is_expected(error):
         text = f"{type(error).__name__}: {text}"

@@ -39,12 +39,18 @@ def photo_first(names: Iterable[str]) -> list[str]:
 
 
 def open_onnx(path: Path) -> Session:
-    """Open a ``.onnx`` file in ONNX Runtime, on the processor."""
+    """Open a ``.onnx`` file in ONNX Runtime, on the processor.
+
+    ``OMP_NUM_THREADS`` says how many threads it may use; it would take all cores.
+    """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it would report over the network
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(ERRORS_ALONE)
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    if (threads := os.environ.get("OMP_NUM_THREADS", "")).isdigit():
+        options.intra_op_num_threads = int(threads)
+    session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
     inputs = {entry.name: entry.shape[-1] for entry in session.get_inputs()}
     names = photo_first(inputs)
     return Session(

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import glob
 import os
+import posixpath
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
+from lle_utils.core.addresses import is_address, joined, storage
 from lle_utils.core.images import ImageError
 from lle_utils.core.photo_formats import RAW_SUFFIXES, READABLE
 from lle_utils.data.pairs import list_photos
 
 ENHANCED_MARK = "_enhanced"  # what is added to a photo's name
+Place = TypeVar("Place", Path, str)
 RAW_TARGET_SUFFIX = ".tif"  # camera raw cannot be written; a TIFF keeps its 16 bits
 
 
@@ -67,19 +71,85 @@ def plan(
     """
     naming = naming or Naming()
     found = [pair for given in photos for pair in _expand(Path(given), naming, kinds, recursive)]
-    given = {Path(os.path.abspath(photo)) for photo, _ in found}
-    targets: dict[Path, Path] = {}
-    for photo, inside in found:
-        target = naming.target(photo, inside)
+    return _checked([(naming.target(photo, inside), photo) for photo, inside in found])
+
+
+def plan_anywhere(
+    photos: Sequence[str],
+    output: str | None = None,
+    naming: Naming | None = None,
+    kinds: Sequence[str] = READABLE,
+    recursive: bool = False,
+) -> dict[str, str]:
+    """Map each file to write to its photo, on this machine or at addresses such as ``s3://in/``.
+
+    Args:
+        photos: Files, folders and patterns, or addresses of such.
+        output: Folder or address of one; beside each photo when None.
+        naming: How files to write are called; its folder is not heeded.
+        kinds, recursive: As of `plan`.
+
+    Returns:
+        Targets to photos: addresses, and absolute paths.
+
+    Raises:
+        ImageError, FileNotFoundError: As `plan`.
+        AddressError, ImportError: As `lle_utils.core.addresses.storage`.
+    """
+    naming = replace(naming or Naming(), folder=Path())
+    if output is not None and not is_address(output):
+        output = os.path.abspath(output)
+    pairs = []
+    for given in photos:
+        if is_address(given):
+            found = _expand_address(given, naming, kinds, recursive)
+        else:
+            local = _expand(Path(given), naming, kinds, recursive)
+            found = [(os.path.abspath(photo), inside) for photo, inside in local]
+        for photo, inside in found:
+            target = naming.target(Path(photo), inside if output else Path()).as_posix()
+            pairs.append((joined(output or photo.rpartition("/")[0], target), photo))
+    return _checked(pairs)
+
+
+def _checked(pairs: Sequence[tuple[Place, Place]]) -> dict[Place, Place]:
+    """Return targets to photos, unless one would be written over."""
+    given = {_where(photo) for _, photo in pairs}
+    targets: dict[Place, Place] = {}
+    for target, photo in pairs:
         if targets.get(target, photo) != photo:
             raise ImageError(f"{photo} and {targets[target]} would both be written to {target}.")
-        if Path(os.path.abspath(target)) in given:
+        if _where(target) in given:
             raise ImageError(
                 f"{photo} would be written to {target}, which is one of the photos. "
                 "Choose another folder (-o)."
             )
         targets[target] = photo
     return targets
+
+
+def _where(place: Path | str) -> str:
+    return str(place) if is_address(place) else os.path.abspath(place)
+
+
+def _expand_address(
+    given: str, naming: Naming, kinds: Sequence[str], recursive: bool
+) -> list[tuple[str, Path]]:
+    """Return the photos at an address, each with the subfolder that it lies in."""
+    with storage(given) as (files, path):
+        if files.isfile(path):
+            return [(given, Path())]
+        pattern = glob.has_magic(path)
+        listed = files.glob(path) if pattern else files.find(path, None if recursive else 1)
+        photos = []
+        for name in sorted(listed):
+            inside = Path(PurePosixPath(name).name if pattern else posixpath.relpath(name, path))
+            hidden = any(part.startswith(".") for part in inside.parts)
+            if inside.suffix.lower() in kinds and not hidden and not naming.is_result(inside):
+                photos.append((files.unstrip_protocol(name), inside.parent))
+    if not photos:
+        raise FileNotFoundError(f"{given}: no photo of a known kind ({', '.join(kinds)}) there.")
+    return photos
 
 
 def _expand(

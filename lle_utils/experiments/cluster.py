@@ -21,14 +21,19 @@ DEATHS = 100  # of workers that a run may outlive; Dask gives up after three
 
 
 @contextmanager
-def connected(workers: int | None, scheduler: str, count: int) -> Iterator[Any]:
+def connected(
+    workers: int | None, scheduler: str, count: int, deaths: int = DEATHS
+) -> Iterator[Any]:
     """Connect to a scheduler, or start workers on this machine, and yield Dask's client.
 
     Args:
         workers: Processes on this machine; when None one for each graphics card, or without one
-            for each core. Each has a card of its own, as far as there are.
+            for each core. Each has a card of its own, as far as there are, and its share of the
+            cores, unless ``OMP_NUM_THREADS`` and its like say how many threads to use.
         scheduler: Address of a scheduler in their place.
         count: How many runs there are; no more workers are started.
+        deaths: Of workers on this machine that a run may outlive; an outside scheduler has a
+            number of its own.
 
     Raises:
         ExperimentError: If the scheduler cannot be reached or is lost, or a worker has other
@@ -36,7 +41,7 @@ def connected(workers: int | None, scheduler: str, count: int) -> Iterator[Any]:
     """
     import dask
 
-    with dask.config.set({"distributed.scheduler.allowed-failures": DEATHS}):
+    with dask.config.set({"distributed.scheduler.allowed-failures": deaths}):
         if scheduler:
             with _outside(scheduler) as client:
                 yield client
@@ -70,8 +75,8 @@ def _outside(scheduler: str) -> Iterator[Any]:
             logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
             raise ExperimentError(
                 f"The scheduler {scheduler} was lost. What is done is kept, and so are "
-                "checkpoints: start `dask scheduler` and its workers again, then run "
-                "`lle experiment run` with the same file and folder; it does the rest."
+                "checkpoints: start `dask scheduler` and its workers again, then give the same "
+                "command; it does the rest."
             ) from error
 
 
@@ -82,7 +87,7 @@ def _here(workers: int, cards: list[str]) -> Iterator[Any]:
 
     threads = str(max(1, usable_cores() // workers))
     names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-    environment = dict.fromkeys(names, threads)
+    environment = {name: os.environ.get(name, threads) for name in names}
     with (
         dask.config.set({"distributed.nanny.pre-spawn-environ": environment}),
         LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0") as cluster,

@@ -11,7 +11,8 @@ import numpy as np
 from lle_utils.display.charts import interval_plot
 from lle_utils.display.html_page import Part, write_page
 from lle_utils.evaluation.bootstrap import interval_if_enough
-from lle_utils.experiments.running import read_plan, read_results
+from lle_utils.experiments.result_store import read_plan
+from lle_utils.experiments.running import read_results
 from lle_utils.experiments.search_results import search_parts
 from lle_utils.experiments.values import ExperimentError
 from lle_utils.metrics.catalog import METRICS

@@ -15,10 +15,15 @@ from lle_utils.core.paths import write_json
 from lle_utils.experiments.cluster import connected
 from lle_utils.experiments.planned import RESULT, is_done, run_planned
 from lle_utils.experiments.planning import Experiment, PlannedRun, check_folds
+from lle_utils.experiments.result_store import (
+    PLAN,
+    pull_results,
+    push_plan,
+    push_run,
+    read_plan,
+)
 from lle_utils.experiments.search import ended_trials, open_study, trials_left
 from lle_utils.experiments.values import ExperimentError
-
-PLAN = "experiment.json"
 
 
 def run_experiment(
@@ -29,6 +34,7 @@ def run_experiment(
     show: Callable[[Iterable, int], Iterable] = lambda done, total: done,
     say: Callable[[str], None] = lambda text: None,
     root: Path | None = None,
+    store: str = "",
 ) -> list[dict]:
     """Run all runs of an experiment that are not done yet.
 
@@ -42,12 +48,15 @@ def run_experiment(
         show: Wraps the runs as they are finished, and is told how many there are, as tqdm.
         say: Told the address of Dask's dashboard.
         root: The project's folder, where the notebooks are.
+        store: Address such as ``s3://bucket/name``; results that are there count as done, and each
+            is pushed there when its run has ended.
 
     Returns:
         The results of all runs, see `run_planned`, in the order of the plan.
 
     Raises:
-        ExperimentError: If the folder is of another experiment, or the scheduler cannot be reached.
+        ExperimentError: If the folder or the store is of another experiment, or the scheduler
+            cannot be reached.
         SourceError: If there are fewer scenes than folds.
         ImportError: If Dask is not installed.
     """
@@ -55,6 +64,9 @@ def run_experiment(
     folder = Path(folder).resolve()
     check_folds(experiment)
     _keep_plan(experiment, folder)
+    if store:
+        pull_results(experiment, folder, store)
+        push_plan(folder, store)
     study = open_study(experiment, folder) if experiment.search else None
     waiting = [run for run in experiment.runs() if not is_done(folder / run.name)]
     left = trials_left(experiment, folder) if study else len(waiting)
@@ -66,8 +78,9 @@ def run_experiment(
                 ended = ended_trials(experiment, folder, study, client, submit)
             else:
                 ended = _ended_runs([submit(run) for run in waiting])
-            for _ in show(ended, left):
-                pass
+            for result in show(ended, left):
+                if store:
+                    push_run(folder, result["name"], store)
     return read_results(folder)
 
 
@@ -97,18 +110,6 @@ def read_results(folder: str | os.PathLike) -> list[dict]:
     if not plan.search:
         paths = [folder / run.name / RESULT for run in plan.runs()]
     return [json.loads(path.read_text("utf-8")) for path in paths if path.is_file()]
-
-
-def read_plan(folder: str | os.PathLike) -> Experiment:
-    """Return the experiment that a folder is of.
-
-    Raises:
-        ExperimentError: If it is of none.
-    """
-    path = Path(folder) / PLAN
-    if not path.is_file():
-        raise ExperimentError(f"{folder} is not the folder of an experiment: it has no {PLAN}.")
-    return Experiment(**json.loads(path.read_text("utf-8")))
 
 
 def _keep_plan(experiment: Experiment, folder: Path) -> None:

@@ -82,7 +82,7 @@ def test_a_killed_scheduler_is_named_and_the_next_run_does_the_rest(project, tmp
         running.run_experiment(experiment, folder, scheduler=address, root=project)
     striker.join()
     assert f"The scheduler {address} was lost" in str(caught.value)
-    assert "`lle experiment run` with the same file and folder" in str(caught.value)
+    assert "give the same command; it does the rest" in str(caught.value)
     first = (folder / "all,seed=0" / planned.RESULT).read_text()
     assert not (second / "ended.txt").exists()
 
