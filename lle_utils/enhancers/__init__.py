@@ -59,9 +59,10 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "level_per_shot",
             "scene_distance",
             "smoother",
+            "steadier",
             "tone_gain",
             "tone_sums",
         ],
-        "video": ["check_paths", "enhance_video"],
+        "video": ["check_paths", "enhance_video", "preview_video"],
     },
 )
