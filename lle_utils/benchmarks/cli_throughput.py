@@ -1,12 +1,13 @@
 """Measure `lle enhance` as a process: a folder against a plain loop, and one large photo.
 
-``python -m lle_utils.benchmarks.cli_throughput folder`` writes the record ``throughput``, with
-``large`` the record of that name.
+``lle bench folder`` writes the record ``throughput``, from which the runtime ``auto`` is chosen;
+``lle bench large`` and ``lle bench start`` write the records of these names.
 """
 
 from __future__ import annotations
 
 import os
+import statistics
 import sys
 import tempfile
 import time
@@ -25,7 +26,9 @@ from lle_utils.enhancers.tiling import MEMORY_LIMIT
 PHOTOS = 100
 SIZE = (400, 600)  # height and width of the photos of LOL, in pixels
 LARGE = (4000, 6000)
-RECORDS = {"folder": "throughput", "large": "large"}
+RECORDS = {"folder": "throughput", "large": "large", "start": "start"}
+STARTS = 5  # measured after the warm-up, which finds the files of packages in the disk's cache
+STARTED = ("lumen", "zero_dce_pp", "mirnet", "auto_gamma")
 METHODS = ("zero_dce_pp", "zero_dce", "mirnet")
 
 
@@ -86,14 +89,8 @@ def _write_photos(folder: Path, count: int) -> None:
 
 def _case(folder: Path, method: str, photos: int) -> dict:
     results = folder / method
-    words = [
-        "-m",
-        "lle_utils.benchmarks.cli_throughput",
-        "plain",
-        folder / "photos",
-        results / "plain",
-        method,
-    ]
+    loop = "lle_utils.benchmarks.cli_throughput"
+    words = ["-m", loop, folder / "photos", results / "plain", method]
     seconds, differences = {"plain": _seconds(*words)}, {}
     words = ["-m", "lle_utils.cli.main", "enhance", folder / "photos", "--method", method]
     for runtime in RUNTIMES:
@@ -159,6 +156,34 @@ def measure_large(methods: Sequence[str] | None = None, size: tuple = LARGE) -> 
     return {"machine": here, "photo": list(size), "limit": MEMORY_LIMIT, "cases": cases}
 
 
+def measure_start(methods: Sequence[str] = STARTED, starts: int = STARTS) -> dict:
+    """Time `lle enhance` of one photo of 600x400, as a whole process, start-up included.
+
+    Args:
+        methods: Shipped enhancers and baselines.
+        starts: How many processes are measured for each.
+
+    Returns:
+        The machine, and for each method ``runs`` and their ``median`` in seconds, and the
+        ``peak_bytes`` that a process held.
+
+    Raises:
+        BenchError: If a process fails.
+    """
+    from lle_utils.core.images import save_image
+
+    here, cases = machine(), []
+    with tempfile.TemporaryDirectory() as name:
+        photo = save_image(Path(name) / "photo.png", dark_photo(*SIZE))
+        words = ["-m", "lle_utils.cli.main", "enhance", photo, "--overwrite", "--method"]
+        for method in methods:
+            _, peak = run_python(*words, method)
+            runs = [_seconds(*words, method) for _ in range(starts)]
+            median = statistics.median(runs)
+            cases.append({"method": method, "runs": runs, "median": median, "peak_bytes": peak})
+    return {"machine": here, "photo": list(SIZE), "cases": cases}
+
+
 def report(record: dict) -> str:
     """Print a record of `measure` as a Markdown table."""
     runtimes = [r for r in RUNTIMES if any(case["seconds"].get(r) for case in record["cases"])]
@@ -203,16 +228,36 @@ def report_large(record: dict) -> str:
     return "\n".join(lines)
 
 
-def main(words: Sequence[str]) -> None:
-    """Measure and write a record, or run the plain loop."""
-    kind, *rest = words
-    if kind == "plain":
-        plain_loop(*rest)
-        return
-    record = {"folder": measure, "large": measure_large}[kind]()
-    path = data_dir() / "results" / f"{RECORDS[kind]}.json"
-    print(f"Record: {write_json(path, record)}")
+def report_start(record: dict) -> str:
+    """Print a record of `measure_start` as a Markdown table."""
+    lines = ["| method | seconds | peak memory (MB) |", "|---|---:|---:|"]
+    for case in record["cases"]:
+        memory = case["peak_bytes"] / 1e6
+        lines.append(f"| {case['method']} | {case['median']:.2f} | {memory:.0f} |")
+    height, width = record["photo"]
+    return "\n".join(
+        [*lines, "", f"One PNG of {width}×{height} through `lle enhance`: the process."]
+    )
 
 
-if __name__ == "__main__":
-    main(sys.argv[1:])
+def write_record(kind: str) -> Path:
+    """Measure and write a record.
+
+    Args:
+        kind: One of `RECORDS`.
+
+    Returns:
+        The path of the record.
+
+    Raises:
+        BenchError: As `measure`.
+    """
+    measured = {"folder": measure, "large": measure_large, "start": measure_start}
+    reported = {"folder": report, "large": report_large, "start": report_start}
+    record = measured[kind]()
+    print(reported[kind](record))
+    return write_json(data_dir() / "results" / f"{RECORDS[kind]}.json", record)
+
+
+if __name__ == "__main__":  # a process of `measure`
+    plain_loop(*sys.argv[1:])

@@ -182,7 +182,10 @@ def run_python(*words: object, environment: dict[str, str] | None = None) -> tup
 
 
 def enhance_case(method: str, height: int, width: int) -> dict:
-    """Time one method on one photo, a bundled scene taken dark by the synthetic camera.
+    """Time one method on one photo of 8 bits in memory, in the runtime that `lle enhance` takes.
+
+    The photo is a bundled scene taken dark by the synthetic camera; files are neither read nor
+    written.
 
     Args:
         method: A baseline or an enhancer.
@@ -191,16 +194,9 @@ def enhance_case(method: str, height: int, width: int) -> dict:
     Returns:
         The case: method, size, and times as of `timed`.
     """
-    from lle_utils.core.images import to_float
-    from lle_utils.enhancers.classical import BASELINES
+    from lle_utils.enhancers.factory import load_method
 
-    photo = to_float(dark_photo(height, width))
-    if method in BASELINES:
-        work = BASELINES[method]
-    else:
-        from lle_utils.enhancers.storage import load_enhancer
-
-        work = load_enhancer(method).enhance
+    photo, work = dark_photo(height, width), load_method(method)
     times = timed(lambda: work(photo))
     case = {"method": method, "height": height, "width": width}
     return {**case, **times}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lle_utils.cli.command import METHOD_HELP, SOURCE_HELP, command, complain
 
-BENCHES = ("methods", "notebooks", "packs", "experiments")
+BENCHES = ("methods", "folder", "large", "start", "notebooks", "packs", "experiments")
 SETS = (  # `lle_utils.data.EVALUATION_SETS`, which help need not import
     *("lol_val", "lol_train", "lol_test", "lol_v2_real", "lol_v2_synthetic"),
     *("sequences", "synthetic", "unpaired"),
@@ -198,6 +198,7 @@ def _behavior(options) -> None:
 
 
 def _bench(options) -> int | None:
+    from lle_utils.benchmarks.cli_throughput import RECORDS, write_record
     from lle_utils.benchmarks.growth import measure_growth
     from lle_utils.benchmarks.notebook_times import time_notebooks
     from lle_utils.benchmarks.packs import time_packs
@@ -207,6 +208,7 @@ def _bench(options) -> int | None:
         return complain(f"No part of the bench is called {min(unknown)}: {', '.join(BENCHES)}.")
     measure = {
         "methods": run_bench,
+        **{kind: lambda kind=kind: write_record(kind) for kind in RECORDS},
         "notebooks": time_notebooks,
         "packs": time_packs,
         "experiments": measure_growth,

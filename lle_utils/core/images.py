@@ -85,7 +85,8 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
         raise ImageError(f"to_uint8 expects floating point in [0, 1], got dtype {image.dtype}.")
     if np.isnan(image).any():
         raise ImageError("to_uint8 got NaN; expected numbers in [0, 1].")
-    scaled = np.clip(image, 0.0, 1.0).astype(np.float32, copy=False) * np.float32(255.0)
+    scaled = np.clip(image, 0.0, 1.0).astype(np.float32, copy=False)  # a copy already
+    scaled *= np.float32(255.0)
     return np.rint(scaled, out=scaled).astype(np.uint8)
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from lle_utils.core.images import as_float, convert_like
+from lle_utils.core.strips import on_all_cores
 
-MERGED_ROWS = 256  # of a photo, at a time
+MERGED_ROWS = 64  # of a photo, at a time
+REDUCED_ROWS = 8  # of the reduced one, at a time
 
 
 def fit_side(shape: tuple[int, ...], side: int) -> tuple[int, int]:
@@ -100,9 +105,10 @@ def resize(
     Returns:
         Array of that size, in the type of the photo (floating point becomes float32).
     """
-    height, width = image.shape[:2]
-    top, bottom = rows or (0, height)
-    box = (0, top, width, bottom)
+    top, bottom = rows or (0, len(image))
+    first = max(math.floor(top) - 1, 0)  # what lies farther away has no part in it
+    image = image[first : math.ceil(bottom) + 1]
+    box = (0, top - first, image.shape[1], bottom - first)
     smaller = size[0] < bottom - top
     method = Image.Resampling.BOX if smaller else Image.Resampling.BILINEAR
     if image.dtype == np.uint8:
@@ -115,7 +121,9 @@ def resize(
     return np.rint(result).astype(image.dtype) if image.dtype.kind == "u" else result
 
 
-def merge_scales(detail: np.ndarray, base: np.ndarray) -> np.ndarray:
+def merge_scales(
+    detail: np.ndarray, base: np.ndarray, dtype: npt.DTypeLike | None = None
+) -> np.ndarray:
     """Give a result at full size the coarse structure of one at a working size.
 
     To ``detail`` is added what ``base`` differs by from its reduced copy, enlarged. So brightness,
@@ -123,21 +131,41 @@ def merge_scales(detail: np.ndarray, base: np.ndarray) -> np.ndarray:
     is too fine for it comes from ``detail``.
 
     Args:
-        detail: Result at full size ``(H, W, 3)``: uint8, uint16 or float32 in [0, 1]. It is
-            changed in place.
+        detail: Result at full size ``(H, W, 3)``: uint8, uint16 or float32 in [0, 1].
         base: Result of the reduced photo, ``(h, w, 3)``, float in [0, 1].
+        dtype: Of the result; that of ``detail`` by default, which is then changed in place.
 
     Returns:
-        ``detail``.
+        Image ``(H, W, 3)`` of that type.
 
     Reference:
         Burt and Adelson, The Laplacian Pyramid as a Compact Image Code, 1983: two of its levels.
     """
-    (height, width), small = detail.shape[:2], base.shape[:2]
-    missing = base - as_float(resize(detail, small))
-    for top in range(0, height, MERGED_ROWS):
+    (height, width), (rows, _) = detail.shape[:2], base.shape[:2]
+    missing = base - _reduced(detail, base.shape[:2])
+    result = detail if dtype in (None, detail.dtype) else np.empty(detail.shape, dtype)
+
+    def add(top: int) -> None:
         bottom = min(top + MERGED_ROWS, height)
-        rows = (top * small[0] / height, bottom * small[0] / height)
-        part = as_float(detail[top:bottom]) + resize(missing, (bottom - top, width), rows)
-        detail[top:bottom] = convert_like(part, detail.dtype)
-    return detail
+        seen = (top * rows / height, bottom * rows / height)
+        part = resize(missing, (bottom - top, width), seen)
+        part += as_float(detail[top:bottom])
+        result[top:bottom] = convert_like(part, result.dtype)
+
+    on_all_cores(add, range(0, height, MERGED_ROWS))
+    return result
+
+
+def _reduced(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return a smaller copy of an image in float, which is not rounded between."""
+    small = np.empty((*size, 3), np.float32)
+    scale = len(image) / size[0]
+
+    def reduce(top: int) -> None:
+        bottom = min(top + REDUCED_ROWS, size[0])
+        first, last = int(top * scale), math.ceil(bottom * scale)
+        seen = (top * scale - first, min(bottom * scale, len(image)) - first)
+        small[top:bottom] = resize(as_float(image[first:last]), (bottom - top, size[1]), seen)
+
+    on_all_cores(reduce, range(0, size[0], REDUCED_ROWS))
+    return small

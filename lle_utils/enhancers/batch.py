@@ -155,7 +155,7 @@ def _held_by_others(pixels: np.ndarray, workers: int) -> int:
     """Return the bytes that the other workers hold, if their photos are alike."""
     if pixels.shape[0] * pixels.shape[1] <= UNTILED_PIXELS:
         return 0
-    return 3 * pixels.nbytes * (workers - 1)
+    return 4 * pixels.nbytes * (workers - 1)
 
 
 def _outcome(jobs: Mapping[Future, tuple[Path, Path]], show: Callable) -> Outcome:

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.fft import dctn, idctn
-from scipy.ndimage import gaussian_filter
-from skimage.color import lab2rgb, rgb2lab
 
-from lle_utils.core.images import check_image, luminance, to_uint8
+from lle_utils.core.images import as_float, check_image, luminance, to_uint8
+from lle_utils.enhancers.illumination import lime
 
+USUAL_EXPONENT = 1 / 2.2  # that undoes the curve of an old screen
 FIXED_EXPONENT = 0.255
 """The exponent with the best mean PSNR on LOL's training pairs, of 141 from 0.1 to 0.8; from the
 record ``data/results/fixed_curve.json``, which ``lle evaluate --choose-curve`` writes."""
@@ -32,7 +31,7 @@ def identity(image: np.ndarray) -> np.ndarray:
     return np.clip(check_image(image), 0, 1)
 
 
-def gamma(image: np.ndarray, exponent: float = 1 / 2.2) -> np.ndarray:
+def gamma(image: np.ndarray, exponent: float = USUAL_EXPONENT) -> np.ndarray:
     """Raise every value to a power; below 1 it brightens.
 
     Args:
@@ -85,10 +84,37 @@ def auto_gamma(image: np.ndarray) -> np.ndarray:
     0.5
     """
     image = identity(image)
+    return gamma(image, _auto_exponent(image))
+
+
+def _auto_exponent(image: np.ndarray) -> float:
     mean_log = float(np.log(np.maximum(luminance(image), 1 / 255)).mean())
-    if mean_log > -1e-6:
-        return image
-    return gamma(image, np.log(0.5) / mean_log)
+    return 1.0 if mean_log > -1e-6 else np.log(0.5) / mean_log
+
+
+EXPONENTS: dict[str, Callable[[np.ndarray], float]] = {
+    "gamma": lambda image: USUAL_EXPONENT,
+    "fixed_curve": lambda image: FIXED_EXPONENT,
+    "auto_gamma": lambda image: _auto_exponent(as_float(image)),
+}
+"""The baselines that raise all values to one power: name -> its exponent for a photo."""
+
+
+def raised(photo: np.ndarray, exponent: float) -> np.ndarray:
+    """Return `gamma` of a photo of 8 bits, read from a table of its 256 values.
+
+    Args:
+        photo: uint8 array of any shape.
+        exponent: Positive number.
+
+    Returns:
+        uint8 array of the same shape.
+
+    >>> raised(np.array([0, 64, 255], np.uint8), 0.5).tolist()
+    [0, 128, 255]
+    """
+    values = np.linspace(0, 1, 256, dtype=np.float32)[:, None, None].repeat(3, -1)
+    return to_uint8(gamma(values, exponent))[:, 0, 0][photo]
 
 
 def equalize(image: np.ndarray) -> np.ndarray:
@@ -147,6 +173,8 @@ def clahe(image: np.ndarray, clip: float = 2.0, tiles: int = 8) -> np.ndarray:
     >>> clahe(np.zeros((4, 5, 3))).max().item() < 0.05
     True
     """
+    from skimage.color import lab2rgb, rgb2lab  # takes half a second that other methods spare
+
     lab = _by_rows(rgb2lab, identity(image))
     levels = to_uint8(lab[..., 0] / 100)
     lab[..., 0] = _clahe_levels(levels, clip, tiles) * (100 / 255)
@@ -217,108 +245,6 @@ def gamma_clahe(image: np.ndarray) -> np.ndarray:
         Image of the same shape, float32 in [0, 1].
     """
     return clahe(gamma(image))
-
-
-def lime(
-    image: np.ndarray, strength: float = 0.15, exponent: float = 0.8, iterations: int = 50
-) -> np.ndarray:
-    """Divide the photo by a structure-aware smooth estimate of its illumination.
-
-    Illumination starts as the largest of R, G, B and is refined by the exact solver of the
-    paper (alternating directions, algorithm 1), with the weights of strategy III.
-
-    Args:
-        image: Image ``(H, W, 3)``, float in [0, 1].
-        strength: Weight alpha of the smoothness term.
-        exponent: Gamma laid on the illumination; 1 removes it altogether.
-        iterations: Upper limit; the solver stops earlier when it has converged.
-
-    Returns:
-        Image of the same shape, float32 in [0, 1].
-
-    Reference:
-        Guo, Li and Ling, "LIME: low-light image enhancement via illumination map
-        estimation", IEEE Transactions on Image Processing 26(2), 2017, eq. 3, 8, 12-17, 20.
-
-    Deviation:
-        The final denoising by BM3D is left out. Borders are mirrored (cosine transform)
-        where the paper wraps around (Fourier transform).
-
-    >>> round(float(lime(np.full((4, 6, 3), 0.25), exponent=0.5).max()), 6)  # 0.25 / 0.25**0.5
-    0.5
-    """
-    image = identity(image)
-    illumination = refine_illumination(image.max(axis=-1), strength, iterations)
-    image /= (np.clip(illumination, 1e-3, 1) ** exponent)[..., None]
-    return np.clip(image, 0, 1, out=image)
-
-
-def refine_illumination(
-    estimate: np.ndarray, strength: float = 0.15, iterations: int = 50
-) -> np.ndarray:
-    """Minimise ``|T - estimate|^2 + strength * |W * grad T|_1`` over T (LIME, eq. 8).
-
-    Args:
-        estimate: Initial illumination ``(H, W)`` in [0, 1].
-        strength: Weight alpha of the smoothness term, 0 or more.
-        iterations: Upper limit of iterations.
-
-    Returns:
-        Illumination ``(H, W)``, float32.
-    """
-    estimate = np.asarray(estimate, np.float32)
-    threshold = np.float32(strength) * np.stack(_texture_weights(estimate))
-    angles = [np.pi * np.arange(side, dtype=np.float32) / side for side in estimate.shape]
-    laplacian = (2 - 2 * np.cos(angles[0]))[:, None] + (2 - 2 * np.cos(angles[1]))
-    slopes = _gradient(estimate)
-    scaled = np.zeros_like(slopes)  # the multiplier over the penalty
-    penalty, growth = 10.0, 1.2
-    tolerance = 1e-5 * np.linalg.norm(estimate)
-    refined = estimate
-    for _ in range(iterations):
-        slopes -= scaled
-        target = _divergence(slopes)
-        target *= penalty
-        target += 2 * estimate
-        target = dctn(target, norm="ortho", overwrite_x=True)
-        target /= 2 + penalty * laplacian
-        refined = idctn(target, norm="ortho", overwrite_x=True)
-        gradient = _gradient(refined)
-        scaled += gradient
-        np.abs(scaled, out=slopes)
-        slopes -= threshold / penalty
-        np.maximum(slopes, 0, out=slopes)
-        np.copysign(slopes, scaled, out=slopes)
-        scaled -= slopes
-        scaled /= growth
-        penalty *= growth
-        gradient -= slopes
-        if np.linalg.norm(gradient) <= tolerance:
-            break
-    return refined
-
-
-def _texture_weights(plane: np.ndarray, sigma: float = 2.0) -> list[np.ndarray]:
-    """Weigh down edges that persist over a window, not texture (strategy III, eq. 20)."""
-    return [1 / (np.abs(gaussian_filter(slope, sigma)) + 1e-3) for slope in _gradient(plane)]
-
-
-def _gradient(plane: np.ndarray) -> np.ndarray:
-    """Return forward differences ``(2, H, W)``, zero across the far border."""
-    result = np.zeros((2, *plane.shape), plane.dtype)
-    np.subtract(plane[1:], plane[:-1], out=result[0, :-1])
-    np.subtract(plane[:, 1:], plane[:, :-1], out=result[1, :, :-1])
-    return result
-
-
-def _divergence(slopes: np.ndarray) -> np.ndarray:
-    """Return the transpose of `_gradient` applied to ``(2, H, W)``."""
-    result = np.zeros(slopes.shape[1:], slopes.dtype)
-    result[:-1] -= slopes[0, :-1]
-    result[1:] += slopes[0, :-1]
-    result[:, :-1] -= slopes[1, :, :-1]
-    result[:, 1:] += slopes[1, :, :-1]
-    return result
 
 
 BASELINES: dict[str, Callable[[np.ndarray], np.ndarray]] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from lle_utils.core.images import (
 from lle_utils.core.resizing import fit_side, merge_scales, resize
 from lle_utils.enhancers.brightness import default_level
 from lle_utils.enhancers.fixed_statistics import with_fixed_statistics
+from lle_utils.enhancers.shared_curves import SharedCurves
 from lle_utils.enhancers.strength import StrengthNetwork
 from lle_utils.enhancers.tiling import (
     DEFAULT_BLEND,
@@ -34,24 +34,13 @@ from lle_utils.enhancers.tiling import (
     UNTILED_PIXELS,
     enhance_tiles,
     tile_side,
+    unrounded,
 )
 from lle_utils.nn.complexity import bytes_per_pixel
 
 WORKING_SIDE = 640  # pixels: a larger photo is reduced to it to decide brightness and colour
 
 Run = Callable[[np.ndarray], np.ndarray]  # float image (h, w, 3) in [0, 1] to the same
-
-
-def _counts_no_traces(record: logging.LogRecord) -> bool:
-    """Tell other messages of TensorFlow's from its warning of frequent tracing.
-
-    It counts over the `predict` of all models together, so that five networks with a photo each
-    look to it like one network that is traced anew for every photo.
-    """
-    return "triggered tf.function retracing" not in record.getMessage()
-
-
-logging.getLogger("tensorflow").addFilter(_counts_no_traces)
 
 
 class EnhancerError(ValueError):
@@ -72,10 +61,12 @@ class Enhancer:
             ``decoder`` (the list to the result) and ``fade_in`` (`lle_utils.nn.FadeIn`). What has
             the method ``predict_on_batch`` of such a model can take its place.
         card: The facts about it: `CARD_KEYS` and what `save_enhancer` adds.
+        curves: The same network, as it takes large photos of 8 bits, if it is of that kind.
     """
 
     model: Any
     card: dict
+    curves: SharedCurves | None = None
 
     @property
     def name(self) -> str:
@@ -162,11 +153,14 @@ class Enhancer:
         if strength is not None:
             self._check_has_strength()
         level, strength = self._level(photo, level, model_photo), check_strength(strength)
+        is_gray = _is_gray(photo)
+        if self.curves and photo.dtype == np.uint8 and not is_gray:
+            return self._curved(photo, level)
         self._tile_side(photo, memory)  # refuses at once what cannot be done
         working = as_float(resize(photo, fit_side(photo.shape, WORKING_SIDE)))
         fits = self._tile_side(working, memory) is None and working.shape == photo.shape
         run = self.runner(photo, working, fits, level, strength, model_photo)
-        if _is_gray(photo):
+        if is_gray:
             run = _grayed(run)
         base = self._run_pieces(run, working, memory)
         if level is not None:
@@ -174,16 +168,29 @@ class Enhancer:
             base, run = expose(base), lambda part: expose(unexposed(part))
         if working.shape == photo.shape:
             return convert_like(base, photo.dtype)
-        return merge_scales(self._run_pieces(run, photo, memory), base)
+        return merge_scales(self._run_pieces(run, photo, memory), base, photo.dtype)
+
+    def _curved(self, photo: np.ndarray, level: float | None) -> np.ndarray:
+        """Return what `enhance` does for a photo of 8 bits, made by `curves`."""
+        working, expose = resize(photo, fit_side(photo.shape, WORKING_SIDE)), None
+        base = to_float(self.curves.enhance(working))
+        if level is not None:
+            expose = reach(base, level)
+            base = expose(base)
+        if working.shape == photo.shape:
+            return convert_like(base, photo.dtype)
+        return merge_scales(self.curves.enhance(photo, expose), base, photo.dtype)
 
     def _run_pieces(self, run: Run, photo: np.ndarray, memory: int) -> np.ndarray:
-        """Return the result for a photo, in its type, of as few pieces as the memory allows."""
-        side = self._tile_side(photo, memory)
+        """Return the result for a photo, not rounded to 8 bits, of as few pieces as fit."""
+        side, dtype = self._tile_side(photo, memory), unrounded(photo.dtype)
         if side is None:
-            return convert_like(run(as_float(photo)), photo.dtype)
+            return convert_like(run(as_float(photo)), dtype)
         blend = DEFAULT_BLEND if self.is_global else 0
         overlap, divisor = self.overlap, self.size_divisor
-        return enhance_tiles(run, photo, side, overlap=overlap, blend=blend, size_divisor=divisor)
+        return enhance_tiles(
+            run, photo, side, overlap=overlap, blend=blend, size_divisor=divisor, dtype=dtype
+        )
 
     def _level(
         self, photo: np.ndarray, level: float | None, reference: np.ndarray | None
@@ -276,7 +283,8 @@ class Enhancer:
 
 
 def _is_gray(photo: np.ndarray) -> bool:
-    return bool((photo == photo[..., :1]).all())
+    red, green, blue = np.moveaxis(photo, -1, 0)
+    return np.array_equal(red, green) and np.array_equal(red, blue)
 
 
 def _grayed(run: Run) -> Run:

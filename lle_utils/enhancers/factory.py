@@ -17,7 +17,7 @@ from lle_utils.core.photo_formats import Photo
 from lle_utils.core.photo_metadata import read_metadata
 from lle_utils.data.raw import read_raw
 from lle_utils.enhancers.brightness import default_level
-from lle_utils.enhancers.classical import BASELINES
+from lle_utils.enhancers.classical import BASELINES, EXPONENTS, raised
 from lle_utils.enhancers.enhancer import Enhancer, EnhancerError, check_level
 from lle_utils.enhancers.onnx_form import load_onnx
 from lle_utils.enhancers.raw_enhancer import RawEnhancer
@@ -98,6 +98,8 @@ def load_method(name: str | os.PathLike, runtime: str = "auto", photos: int = 1)
         plain = BASELINES[name]
 
         def run(photo: np.ndarray, level: float | None, memory: int) -> np.ndarray:
+            if level is None and name in EXPONENTS and photo.dtype == np.uint8:
+                return raised(photo, EXPONENTS[name](photo))
             result = plain(as_float(photo))
             if level is not None:
                 result = reach(result, level)(result)

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from lle_utils.core.images import pad_to_divisor, round_up, to_float
+from lle_utils.core.images import pad_to_divisor, round_up, to_float, to_uint8
 from lle_utils.core.paths import sha256
 from lle_utils.data.raw import amplified
 from lle_utils.data.raw_camera import RawCamera
@@ -29,9 +29,11 @@ from lle_utils.enhancers.export import (
 )
 from lle_utils.enhancers.exported import ExportError
 from lle_utils.enhancers.fixed_statistics import with_told_statistics
-from lle_utils.enhancers.onnx_form import FULL, KERAS_HASH, MEAN, load_onnx
+from lle_utils.enhancers.onnx_form import FULL, KERAS_HASH, MEAN, SCALE, load_onnx
 from lle_utils.enhancers.raw_enhancer import RawEnhancer
+from lle_utils.enhancers.shared_curves import SharedCurves
 from lle_utils.enhancers.storage import (
+    MAPS_FILE,
     ONNX_FILES,
     STRENGTH_FILES,
     enhancer_folder,
@@ -40,6 +42,7 @@ from lle_utils.enhancers.storage import (
     write_card,
 )
 from lle_utils.enhancers.strength import parts_of
+from lle_utils.nn import layers
 from lle_utils.nn.complexity import bytes_per_pixel
 
 COMPARED_RATIO = 100.0  # of the raw frames that both forms are compared on
@@ -88,6 +91,7 @@ def _write_networks(enhancer: Enhancer | RawEnhancer, folder: Path, facts: dict)
         model = portable(with_told_statistics(enhancer.model), "onnx")
         more = [np.ones((1, entry.shape[-1]), np.float32) for entry in model.inputs[1:]]
         _write(model, [example, *more], folder / ONNX_FILES[0], facts)
+        _write_maps(enhancer, folder / MAPS_FILE, facts)
         return
     parts = parts_of(enhancer.model)
     features = parts.encoder.predict_on_batch(example)
@@ -99,6 +103,34 @@ def _write_networks(enhancer: Enhancer | RawEnhancer, folder: Path, facts: dict)
     _write(parts.encoder, [example], folder / STRENGTH_FILES[0], facts)
     decoder = keras.Model(inputs, parts.decoder(inputs))
     _write(decoder, features, folder / STRENGTH_FILES[1], facts)
+
+
+def _write_maps(enhancer: Enhancer | RawEnhancer, path: Path, facts: dict) -> None:
+    """Write the part of a network that draws the shared map of its curves, if it is such a one."""
+    pools, enlarging = (
+        [layer for layer in enhancer.model.layers if isinstance(layer, kind)]
+        for kind in (keras.layers.AveragePooling2D, layers.UpsampleBilinear)
+    )
+    if len(pools) != 1 or len(enlarging) != 1 or enlarging[0].output.shape[-1] != 3:
+        return
+    (pool,), (enlarge,) = pools, enlarging
+    draw, scale = keras.Model(pool.output, enlarge.input), pool.pool_size[0]
+
+    def run(low: np.ndarray) -> np.ndarray:
+        return np.asarray(draw.predict_on_batch(low[None]))[0]
+
+    if _curves_agree(enhancer, SharedCurves(run, scale)):
+        _write(draw, [np.zeros((1, 4, 4, 3), np.float32)], path, facts | {SCALE: str(scale)})
+
+
+def _curves_agree(enhancer: Enhancer, curves: SharedCurves) -> bool:
+    """Tell whether curves give what the whole network gives, but for half of 1/255."""
+    for low in _photos():
+        photo = to_uint8(low)
+        whole = enhancer.runner(photo, low, True, None, 1.0, None)(low)
+        if np.abs(to_float(curves.enhance(photo)) - whole).max() > 0.5 / 255:
+            return False
+    return True
 
 
 def _write(model: Any, example: list, path: Path, facts: dict) -> None:

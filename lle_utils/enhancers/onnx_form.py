@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 
@@ -12,7 +13,9 @@ from lle_utils.enhancers.enhancer import Enhancer
 from lle_utils.enhancers.exported import ExportError
 from lle_utils.enhancers.onnx_network import OnnxNetwork
 from lle_utils.enhancers.raw_enhancer import RawEnhancer
+from lle_utils.enhancers.shared_curves import SharedCurves
 from lle_utils.enhancers.storage import (
+    MAPS_FILE,
     enhancer_folder,
     load_card,
     model_path,
@@ -21,7 +24,8 @@ from lle_utils.enhancers.storage import (
 )
 from lle_utils.enhancers.strength import StrengthParts
 
-KERAS_HASH, MEAN, FULL = "keras_sha256", "mean", "full"  # what the files say about themselves
+# What the files say about themselves.
+KERAS_HASH, MEAN, FULL, SCALE = "keras_sha256", "mean", "full", "scale"
 
 
 def load_onnx(name: str | os.PathLike, runtime: str = "onnx") -> Enhancer | RawEnhancer:
@@ -48,12 +52,23 @@ def load_onnx(name: str | os.PathLike, runtime: str = "onnx") -> Enhancer | RawE
     loaded = [OnnxNetwork(path, runtime) for path in networks]
     if takes_raw(card):
         return RawEnhancer(loaded[0], card)
-    return Enhancer(_parts(*loaded) if len(loaded) > 1 else loaded[0], card)
+    network = _parts(*loaded) if len(loaded) > 1 else loaded[0]
+    return Enhancer(network, card, _curves(folder / MAPS_FILE) if runtime == "onnx" else None)
 
 
 def _parts(encoder: OnnxNetwork, decoder: OnnxNetwork) -> StrengthParts:
     mean = np.array(json.loads(decoder.facts[MEAN]), np.float32)
     return StrengthParts(encoder, decoder, mean, float(decoder.facts[FULL]))
+
+
+def _curves(path: Path) -> SharedCurves | None:
+    """Return the curves of which a file holds what draws their map, if there is such a file."""
+    if not path.is_file():
+        return None
+    network = OnnxNetwork(path)
+    return SharedCurves(
+        lambda low: network.predict_on_batch(low[None])[0], int(network.facts[SCALE])
+    )
 
 
 def is_current(name: str | os.PathLike) -> bool:
@@ -63,5 +78,7 @@ def is_current(name: str | os.PathLike) -> bool:
         name: Of a shipped enhancer, or the folder of any.
     """
     weights, networks = sha256(model_path(name)), onnx_paths(name)
+    maps = enhancer_folder(name) / MAPS_FILE
+    networks += [maps] * maps.is_file()
     hashes = [OnnxNetwork(path).facts.get(KERAS_HASH) for path in networks]
     return bool(hashes) and all(made_of == weights for made_of in hashes)

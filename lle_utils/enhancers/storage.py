@@ -20,6 +20,7 @@ from lle_utils.nn.complexity import multiply_adds
 
 MODEL_FILE, CARD_FILE = "model.keras", "card.json"
 ONNX_FILES, STRENGTH_FILES = ("model.onnx",), ("encoder.onnx", "decoder.onnx")
+MAPS_FILE = "maps.onnx"  # what of a network draws the one map of its curves, beside the whole
 
 # Settings that Keras 3.8 does not know; empty ones are left out of the file.
 NEWER_KEYS = ("input_axes", "output_axes", "quantization_config")
@@ -220,8 +221,8 @@ def save_enhancer(model: Any, folder: str | os.PathLike, card: dict) -> Path:
     with atomic_path(folder / MODEL_FILE) as temporary:
         model.save(temporary)
         make_portable(temporary)
-    for path in onnx_paths(folder):
-        path.unlink()  # that of another network
+    for path in (*onnx_paths(folder), folder / MAPS_FILE):
+        path.unlink(missing_ok=True)  # that of another network
     write_card(folder, card)
     return folder
 

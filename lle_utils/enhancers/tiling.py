@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from lle_utils.core.images import as_float, convert_like, round_up
 
@@ -73,7 +74,8 @@ def tile_side(
     height, width = photo.shape[:2]
     largest = LARGEST_FEATURES / per_pixel  # pixels of a piece
     per_pixel *= MEMORY_SAFETY_FACTOR
-    held = held_bytes(2 * photo.nbytes)  # the photo and the result
+    between = photo.size * unrounded(photo.dtype).itemsize * (photo.dtype == np.uint8)
+    held = held_bytes(2 * photo.nbytes + between)  # the photo and the result
     if held + height * width * (per_pixel + 12) <= memory and height * width <= largest:
         return None
     side, overlap = (round_up(length, size_divisor) for length in (SMALLEST_TILE, overlap))
@@ -99,6 +101,11 @@ def held_bytes(pictures: int) -> int:
     return KERAS_BYTES + pictures
 
 
+def unrounded(dtype: np.dtype) -> np.dtype:
+    """Return the type of what lies between a photo and its result: 16 bits for one of 8."""
+    return np.dtype(np.uint16 if dtype == np.uint8 else dtype)
+
+
 def _tile_bytes(side: int, width: int, overlap: int, per_pixel: float) -> float:
     # A row of tiles is put together in floating point before it is rounded.
     return (side + 2 * overlap) ** 2 * per_pixel + (side + overlap) * width * 3 * 4 * 3
@@ -112,6 +119,7 @@ def enhance_tiles(
     overlap: int = 0,
     blend: int = 0,
     size_divisor: int = 1,
+    dtype: npt.DTypeLike | None = None,
 ) -> np.ndarray:
     """Enhance a photo tile by tile.
 
@@ -123,14 +131,15 @@ def enhance_tiles(
             again, so that a tile sees what it would see in the whole photo.
         blend: Pixels over which neighbours fade into each other; 0 puts tiles side by side.
         size_divisor: Tiles with their overlap start at multiples of it.
+        dtype: Of the result; that of ``photo`` by default.
 
     Returns:
-        Image of the shape and type of ``photo``.
+        Image of the shape of ``photo``.
     """
     height, width = photo.shape[:2]
     side, overlap = (round_up(length, size_divisor) for length in (side, overlap))
     blend = min(blend, side // 2)
-    result = np.empty_like(photo)
+    result = np.empty(photo.shape, photo.dtype if dtype is None else dtype)
     fading = np.zeros((0, width, 3), np.float32)  # the lower edge of the row before
     for top, bottom in _spans(height, side, blend):
         row = np.zeros((bottom - top, width, 3), np.float32)
@@ -140,7 +149,7 @@ def enhance_tiles(
         row *= _ramp(top, bottom, height, blend)[:, None, None]
         row[: len(fading)] += fading
         done = height if bottom == height else bottom - blend
-        result[top:done] = convert_like(row[: done - top], photo.dtype)
+        result[top:done] = convert_like(row[: done - top], result.dtype)
         fading = row[done - top :]
     return result
 

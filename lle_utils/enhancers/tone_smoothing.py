@@ -6,13 +6,17 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from lle_utils.core.images import luminance, to_uint8
+from lle_utils.core.images import BT601, as_float, luminance, to_uint8
 
 DEFAULT_SMOOTHING = 0.5  # share that the frames before have in the tone curve of a frame
 
 CUT_DISTANCE = 0.12  # `scene_distance` from which a frame begins a new scene
 
 TONE_BINS = 64  # points of a tone curve
+GAIN_LEVELS = 1024  # of luminance, for which the step between two curves is computed
+
+MEMORY = 0.95  # share of the flicker so far that counts on in the next frame
+SHARE_STEP = 0.1  # by which smoothing fades in or out from frame to frame
 
 
 class VideoError(ValueError):
@@ -108,14 +112,14 @@ def level_per_shot(
     """Return a method for frames that keeps one level from a cut to the next.
 
     Args:
-        method: Takes a frame, float ``(H, W, 3)`` in [0, 1], and a level.
+        method: Takes a frame ``(H, W, 3)``, uint8 or float in [0, 1], and a level.
         choose: Chooses a level for the first frame of each shot, such as `default_level`.
     """
     starts_shot, level = cut_detector(), None
 
     def enhance(low: np.ndarray) -> np.ndarray:
         nonlocal level
-        if starts_shot(luminance(low)) or level is None:
+        if starts_shot(luminance(as_float(low))) or level is None:
             level = choose(low)
         return method(low, level)
 
@@ -129,7 +133,8 @@ def smoother(smoothing: float = DEFAULT_SMOOTHING) -> Callable[[np.ndarray, np.n
     pixels, so a level that few pixels have says little. At a cut the average starts again.
 
     This steadies the method, not the video: the flicker of a compressed dark input passes through
-    the smooth curve enlarged. A method that happens to counteract it is better left alone.
+    the smooth curve enlarged. A method that happens to counteract it is better left alone, see
+    `steadier`.
 
     Args:
         smoothing: Share of the past in the average, from 0 (off) to below 1.
@@ -144,22 +149,55 @@ def smoother(smoothing: float = DEFAULT_SMOOTHING) -> Callable[[np.ndarray, np.n
     if not 0 <= smoothing < 1:
         raise VideoError(f"smoothing is {smoothing:g}; expected 0 (off) to below 1.")
     starts_scene, average = cut_detector(), None
+    weights = BT601.astype(np.float32)  # in float64 it would take several times as long
 
     def smooth(low: np.ndarray, enhanced: np.ndarray) -> tuple[np.ndarray, bool]:
         nonlocal average
-        light = np.clip(luminance(low), 0, 1)
+        light = np.clip(low @ weights, 0, 1)
         is_cut = starts_scene(light)
         if not smoothing:
             return enhanced, is_cut
-        own = tone_sums(light, luminance(enhanced))
+        own = tone_sums(light, enhanced @ weights)
         if average is None or is_cut:
             average = own
             return enhanced, is_cut
         average = smoothing * average + (1 - smoothing) * own
-        gain = tone_gain(light, own, average).astype(np.float32)
+        gains = tone_gain(np.linspace(0, 1, GAIN_LEVELS), own, average).astype(np.float32)
+        gain = gains[np.rint(light * (GAIN_LEVELS - 1)).astype(np.intp)]
         return np.clip(enhanced * gain[..., None], 0, 1), is_cut
 
     return smooth
+
+
+def steadier() -> Callable[[float, float, bool], float]:
+    """Return a function that tells, frame after frame, whether smoothing does good.
+
+    It follows the `flicker` of both results within a shot; what lies longer ago counts less.
+
+    Returns:
+        A function from the mean luminance of a frame's own result, that of the smoothed one, and
+        whether the frame begins a new scene, to the share that the smoothed one shall have in
+        what is shown: 1 at first, and then on the way to 1 or 0, by `SHARE_STEP` in each frame so
+        that the change is not seen.
+    """
+    means: list[tuple[float, float]] = []
+    flickers, share = np.zeros(2), 1.0
+
+    def weigh(own: float, smooth: float, is_cut: bool) -> float:
+        nonlocal flickers, share
+        if is_cut:
+            means.clear()
+            flickers, share = np.zeros(2), 1.0
+        means.append((own, smooth))
+        if len(means) < 3:
+            return share
+        newest = np.abs(np.diff(means[-3:], n=2, axis=0))[0]
+        flickers = MEMORY * flickers + newest
+        wanted = SHARE_STEP if flickers[1] <= flickers[0] else -SHARE_STEP
+        share = min(max(share + wanted, 0.0), 1.0)
+        return share
+
+    return weigh
 
 
 def flicker(means: Sequence[float], cuts: Sequence[int] = ()) -> float:

@@ -7,6 +7,7 @@ copied as it is. Needs PyAV: ``pip install 'lle-utils[video]'``.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,26 @@ from av.sidedata.sidedata import Type
 from av.video.reformatter import Interpolation
 from tqdm import tqdm
 
-from lle_utils.core.images import luminance, pad_to_divisor, to_float, to_uint8
+from lle_utils.core.images import (
+    BT601,
+    as_float,
+    convert_like,
+    pad_to_divisor,
+    save_image,
+    to_float,
+    to_uint8,
+)
 from lle_utils.core.paths import atomic_path
-from lle_utils.enhancers.tone_smoothing import DEFAULT_SMOOTHING, VideoError, flicker, smoother
+from lle_utils.enhancers.tone_smoothing import (
+    DEFAULT_SMOOTHING,
+    VideoError,
+    flicker,
+    smoother,
+    steadier,
+)
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv")
+PREVIEWED = (0.15, 0.5, 0.85)  # shares of the length, of the moments that a preview shows
 MISSING_SECONDS = 1.0  # that a file may be shorter than it says
 RGB_COLORSPACE = 0  # colour space of streams that hold no Y'CbCr
 # FFmpeg's defaults make both conversions faster and a dark frame about one level darker.
@@ -51,34 +67,83 @@ def enhance_video(
     Args:
         source: Any video that FFmpeg reads.
         target: File to write, replaced if it exists, with one of `VIDEO_SUFFIXES`.
-        method: Takes and returns a float frame ``(H, W, 3)`` in [0, 1].
-        smoothing: See `smoother`.
+        method: Takes a frame ``(H, W, 3)``, uint8; returns its like, or floating point in [0, 1].
+        smoothing: See `smoother`. Where it does harm, frames are left as they are, see `steadier`.
 
     Returns:
-        ``frames``, and the `flicker` of the ``input``, of the result ``frame_by_frame`` and
-        after it was ``smoothed``.
+        ``frames``; the `flicker` of the ``input``, of the result ``frame_by_frame``, after it was
+        ``smoothed``, and of what was ``kept``; ``share``, the mean share that the smoothed
+        result has in that; and ``seconds``, which all took.
 
     Raises:
         FileNotFoundError: If there is no such source.
         VideoError: If the source is no video or damaged, or the target cannot be written.
     """
     source, target = check_paths(source, target)
-    smooth, first = smoother(smoothing), _first_frame(source)
-    means: list[list[float]] = []
-    cuts: list[int] = []
+    smooth, weigh, first = smoother(smoothing), steadier(), _first_frame(source)
+    started, seen, cuts = time.perf_counter(), [], []
 
     def enhance(frame: av.VideoFrame) -> av.VideoFrame:
-        low = to_float(_to_rgb(frame, first))
-        enhanced = method(low)
-        result, is_cut = smooth(low, enhanced)
+        low = _to_rgb(frame, first)
+        own, low = as_float(method(low)), to_float(low)
+        result, is_cut = smooth(low, own)
         if is_cut:
-            cuts.append(len(means))
-        means.append([luminance(image).mean() for image in (low, enhanced, result)])
-        return _from_rgb(to_uint8(result), frame, first)
+            cuts.append(len(seen))
+        means = [_mean_luminance(image) for image in (low, own, result)]
+        share = weigh(*means[1:], is_cut) if smoothing else 0.0
+        kept = result if share == 1 else own + np.float32(share) * (result - own)
+        seen.append([*means, _mean_luminance(kept), share])
+        return _from_rgb(to_uint8(kept), frame, first)
 
     _rewrite(source, target, first, enhance)
-    columns = zip(("input", "frame_by_frame", "smoothed"), np.transpose(means), strict=True)
-    return {"frames": len(means), **{name: flicker(column, cuts) for name, column in columns}}
+    *columns, shares = np.transpose(seen)
+    names = ("input", "frame_by_frame", "smoothed", "kept")
+    found = {name: flicker(column, cuts) for name, column in zip(names, columns, strict=True)}
+    seconds = time.perf_counter() - started
+    return {"frames": len(seen), **found, "share": float(shares.mean()), "seconds": seconds}
+
+
+def _mean_luminance(image: np.ndarray) -> float:
+    height, width = image.shape[:2]
+    columns = np.ones(height, np.float32) @ image.reshape(height, -1)  # far quicker than a mean
+    return float(columns.reshape(width, 3).sum(axis=0, dtype=np.float64) @ BT601) / (height * width)
+
+
+def preview_video(
+    source: str | os.PathLike,
+    target: str | os.PathLike,
+    method: Callable[[np.ndarray], np.ndarray],
+) -> Path:
+    """Write a picture that shows a few moments of a video before and after, side by side.
+
+    Args:
+        source: Any video that FFmpeg reads.
+        target: Picture to write, replaced if it exists.
+        method: As of `enhance_video`. Frames are not smoothed.
+
+    Returns:
+        The path of the picture.
+
+    Raises:
+        FileNotFoundError, VideoError: As `enhance_video`.
+        ImageError: If the suffix of the target is none of a picture.
+    """
+    source = Path(source)
+    if not source.is_file():
+        raise FileNotFoundError(f"{source}: no such video file.")
+    first, rows = _first_frame(source), []
+    for share in PREVIEWED:
+        low = _to_rgb(_frame_near(source, share), first)
+        rows.append(np.concatenate([low, convert_like(as_float(method(low)), np.uint8)], axis=1))
+    return save_image(target, np.concatenate(rows))
+
+
+def _frame_near(source: Path, share: float) -> av.VideoFrame:
+    """Decode the frame from which a player would start at a share of the length."""
+    with av.open(str(source)) as container:
+        video = _picture(container, source)
+        container.seek(int(share * (container.duration or 0)) + (container.start_time or 0))
+        return next(container.decode(video))
 
 
 def _rewrite(source: Path, target: Path, first: av.VideoFrame, change: Callable) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import waitress
 from flask import Flask
 
-from lle_utils.serving.limits import MAX_CONNECTIONS, Limits
+from lle_utils.serving.connections import Channel
+from lle_utils.serving.limits import IDLE_SECONDS, MAX_CONNECTIONS, Limits
 from lle_utils.serving.routes import routes
 from lle_utils.serving.service import Counters, Service, offered_methods
 from lle_utils.serving.worker import Worker
@@ -45,20 +46,28 @@ def serve(host: str, port: int, limits: Limits) -> None:
     """
     app = create_app(limits)
     memory = _bytes(limits) + 2**20  # what fits is not spooled to disk
+    listeners: dict = {}
+    server = waitress.create_server(
+        app,
+        listeners,
+        host=host,
+        port=port,
+        threads=limits.waiting + 8,  # some are free to say "busy" when the queue is full
+        connection_limit=MAX_CONNECTIONS,
+        asyncore_use_poll=True,  # which, unlike select, counts no file higher than others
+        channel_timeout=IDLE_SECONDS,
+        cleanup_interval=IDLE_SECONDS,
+        channel_request_lookahead=1,  # or nobody would notice that a client has left
+        max_request_body_size=memory,
+        inbuf_overflow=memory,
+        outbuf_overflow=2**28,
+        ident=None,
+        clear_untrusted_proxy_headers=True,
+    )
+    for listener in listeners.values():
+        listener.channel_class = Channel
     try:
-        waitress.serve(
-            app,
-            host=host,
-            port=port,
-            threads=limits.waiting + 8,  # some are free to say "busy" when the queue is full
-            connection_limit=MAX_CONNECTIONS,
-            channel_timeout=30,
-            max_request_body_size=memory,
-            inbuf_overflow=memory,
-            outbuf_overflow=2**28,
-            ident=None,
-            clear_untrusted_proxy_headers=True,
-        )
+        server.run()
     finally:
         app.extensions["lle"].worker.close()
 

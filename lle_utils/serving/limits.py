@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 
-READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")  # what Pillow may try to decode
+from PIL import features
+
+READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")  # what Pillow may always try to decode
 ANSWER_FORMATS = ("jpeg", "png", "webp")
 ANSWER_QUALITY = 95  # of a JPEG or WebP that is sent back
-MAX_CONNECTIONS = 64  # each may hold an upload in memory
+MAX_CONNECTIONS = 128  # each may hold an upload in memory
+IDLE_SECONDS = 15  # after which a connection is closed that sends nothing and waits for nothing
 MAX_RETRY_SECONDS = 60  # longest that a busy server asks a client to wait
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",
@@ -21,6 +26,26 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+
+
+@cache
+def readable_formats() -> tuple[str, ...]:
+    """Return what Pillow may try to decode here: `READABLE_FORMATS`, and what libraries add."""
+    found = list(READABLE_FORMATS)
+    if features.check("avif"):
+        found.append("AVIF")
+    if find_spec("pillow_heif"):
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
+        found.append("HEIF")
+    return tuple(found)
+
+
+def media_types() -> list[str]:
+    """Return the media types of `readable_formats`; HEIF is what the HEIC of phones is read as."""
+    names = {"HEIF": "heic"}
+    return [f"image/{names.get(kind, kind.lower())}" for kind in readable_formats()]
 
 
 @dataclass(frozen=True)

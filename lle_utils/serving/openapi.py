@@ -8,7 +8,7 @@ from string import Template
 from typing import Any
 
 from lle_utils import __version__
-from lle_utils.serving.limits import Limits
+from lle_utils.serving.limits import Limits, media_types
 
 
 def openapi_document(limits: Limits, methods: list[dict]) -> dict:
@@ -30,6 +30,8 @@ def openapi_document(limits: Limits, methods: list[dict]) -> dict:
         "megapixels": f"{limits.megapixels:g}",
         "seconds": f"{limits.seconds:g}",
     }
+    photo = {"schema": {"$ref": "#/components/schemas/Photo"}}
+    values["photos"] = {kind: photo for kind in media_types()}
     text = (files("lle_utils.serving") / "openapi.json").read_text(encoding="utf-8")
     return _filled(json.loads(text), values)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from flask import abort, request
 from PIL import Image
 
-from lle_utils.serving.limits import ANSWER_FORMATS, READABLE_FORMATS, Limits
+from lle_utils.serving.limits import ANSWER_FORMATS, Limits, readable_formats
 
 QUERY_DEFAULTS = {"level": "auto", "format": "jpeg"}
 QUERY_NAMES = ("method", *QUERY_DEFAULTS)
@@ -78,9 +78,9 @@ def read_photo(limits: Limits) -> bytes:
 def _size(content: bytes) -> tuple[float, float]:
     """Return width and height in pixels as the head of a file tells them."""
     try:
-        with Image.open(BytesIO(content), formats=READABLE_FORMATS) as picture:
+        with Image.open(BytesIO(content), formats=readable_formats()) as picture:
             return picture.size
     except Image.DecompressionBombError:
         return math.inf, math.inf
     except Exception:  # bytes made to confuse a decoder raise anything at all
-        abort(415, f"This is not a photo that can be read here: {', '.join(READABLE_FORMATS)}.")
+        abort(415, f"This is not a photo that can be read here: {', '.join(readable_formats())}.")

@@ -12,7 +12,7 @@ from lle_utils.serving.limits import SECURITY_HEADERS
 from lle_utils.serving.openapi import openapi_document
 from lle_utils.serving.request_checks import read_photo, read_query
 from lle_utils.serving.service import Service
-from lle_utils.serving.worker import BusyError, CrashError, Job, TooSlowError
+from lle_utils.serving.worker import BusyError, CancelledError, CrashError, Job, TooSlowError
 
 routes = Blueprint("lle", __name__)
 
@@ -69,6 +69,14 @@ def methods() -> Response:
     return jsonify(methods=_service().methods, limits=vars(_service().limits))
 
 
+@routes.post("/api/check")
+def check() -> tuple[str, int]:
+    """Say whether a photo will be taken, in the words in which it would be refused later."""
+    service = _service()
+    _run(service, Job(read_photo(service.limits), None, None, "jpeg"))
+    return "", 204
+
+
 @routes.post("/api/enhance")
 def enhance() -> Response:
     service = _service()
@@ -76,23 +84,30 @@ def enhance() -> Response:
     job = Job(read_photo(service.limits), query.method, query.level, query.format)
     started = time.monotonic()
     result = _run(service, job)
-    service.counters.add_photo(time.monotonic() - started)
-    return Response(result, mimetype=f"image/{query.format}")
+    taken = time.monotonic() - started
+    service.counters.add_photo(taken)
+    response = Response(result, mimetype=f"image/{query.format}")
+    response.headers["Server-Timing"] = f"enhance;dur={1000 * taken:.0f}"
+    return response
 
 
 def _run(service: Service, job: Job) -> bytes:
     """Enhance a photo; say in HTTP what went wrong."""
     try:
-        return service.worker.run(job)
+        left = request.environ.get("waitress.client_disconnected", lambda: False)
+        return service.worker.run(job, left)
     except ValueError as error:
         abort(422, str(error))
     except TooSlowError:
         seconds = service.limits.seconds
-        abort(504, f"This photo takes {job.method} more than {seconds:g} s. Reduce it.")
+        what = job.method or "its decoder"
+        abort(504, f"This photo takes {what} more than {seconds:g} s. Reduce it.")
     except BusyError:
         message = "Busy: too many photos are waiting. Try again."
+    except CancelledError:
+        message = "Nobody waits for this photo any more."
     except CrashError:
-        message = f"{job.method} broke off; a smaller photo may succeed."
+        message = f"{job.method or 'The decoder'} broke off; a smaller photo may succeed."
     raise ServiceUnavailable(message, retry_after=service.worker.retry_seconds)
 
 

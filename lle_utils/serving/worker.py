@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import threading
 import time
+from collections.abc import Callable
 from io import BytesIO
 from multiprocessing.connection import Connection
 from typing import NamedTuple
@@ -19,6 +20,8 @@ import numpy as np
 
 from lle_utils.serving.limits import ANSWER_QUALITY, MAX_RETRY_SECONDS
 
+POLL_SECONDS = 0.1  # between two looks whether a client is still there
+GRACE_SECONDS = 2.0  # for a photo that nobody waits for any more
 START_SECONDS = 60  # what a new process may need to get ready, beside the time for a photo
 
 
@@ -34,18 +37,23 @@ class CrashError(Exception):
     """The process ended while it worked on a photo, most likely for lack of memory."""
 
 
+class CancelledError(Exception):
+    """Nobody waits for the photo any more."""
+
+
 class Job(NamedTuple):
     """What to do with a photo.
 
     Attributes:
         content: The bytes of the photo's file.
-        method: The name of an enhancer or a baseline.
+        method: The name of an enhancer or a baseline; None to decode the photo and no more, which
+            tells whether it will be taken.
         level: Mean brightness of the result, or None to leave it to the method.
         kind: The format to answer in: ``jpeg``, ``png`` or ``webp``.
     """
 
     content: bytes
-    method: str
+    method: str | None
     level: float | None
     kind: str
 
@@ -93,13 +101,20 @@ class Worker:
         seconds = math.ceil(self._typical * max(self._count, 1))
         return min(max(seconds, 1), MAX_RETRY_SECONDS)
 
-    def run(self, job: Job) -> bytes:
+    def run(self, job: Job, is_cancelled: Callable[[], bool] = lambda: False) -> bytes:
         """Enhance one photo; wait for those that came before.
 
+        Args:
+            job: What to do.
+            is_cancelled: Asked again and again while the photo waits or is worked on. What is
+                cancelled in the queue leaves it. What is worked on may end by itself for
+                `GRACE_SECONDS`, less than a new process costs; then its process is ended.
+
         Returns:
-            The bytes of the result's file.
+            The bytes of the result's file; none for a job without a method.
 
         Raises:
+            CancelledError: If it was cancelled.
             BusyError: If the queue is full, or the turn does not come within the time limit.
             TooSlowError: If the photo takes longer than the limit.
             CrashError: If the process ends while it works on it.
@@ -109,10 +124,9 @@ class Worker:
             raise BusyError
         self._add(1)
         try:
-            if not self._turn.acquire(timeout=self.seconds):
-                raise BusyError
+            self._await_turn(is_cancelled)
             try:
-                return self._ask(job)
+                return self._ask(job, is_cancelled)
             finally:
                 self._turn.release()
         finally:
@@ -129,13 +143,32 @@ class Worker:
         with self._counting:
             self._count += number
 
-    def _ask(self, job: Job) -> bytes:
+    def _await_turn(self, is_cancelled: Callable[[], bool]) -> None:
+        end = time.monotonic() + self.seconds
+        while not self._turn.acquire(timeout=POLL_SECONDS):
+            if is_cancelled():
+                raise CancelledError
+            if time.monotonic() > end:
+                raise BusyError
+
+    def _await_answer(self, is_cancelled: Callable[[], bool]) -> None:
+        end, left = time.monotonic() + self.seconds + self._head_start(), None
+        while not self._pipe.poll(POLL_SECONDS):
+            now = time.monotonic()
+            if left is None and is_cancelled():
+                left = now
+            if left is not None and now > left + GRACE_SECONDS + self._head_start():
+                self._restart()
+                raise CancelledError
+            if now > end:
+                self._restart()
+                raise TooSlowError
+
+    def _ask(self, job: Job, is_cancelled: Callable[[], bool]) -> bytes:
         started = time.monotonic()
         try:
             self._pipe.send(job)
-            if not self._pipe.poll(self.seconds + self._head_start()):
-                self._restart()
-                raise TooSlowError
+            self._await_answer(is_cancelled)
             good, answer = self._pipe.recv()
         except (EOFError, OSError) as error:
             self._restart()
@@ -184,6 +217,8 @@ def _answer(job: Job, methods: dict) -> tuple[bool, bytes | str]:
     except Exception as error:  # decoders raise anything at all for bytes made to confuse them
         kind = type(error).__module__.startswith("lle_")
         return False, str(error) if kind else "The photo is damaged or of an unusual kind."
+    if job.method is None:
+        return True, b""
     enhanced = _load(methods, job.method)(low, job.level)
     return True, _encode(enhanced, job.kind, _profile(job.content))
 

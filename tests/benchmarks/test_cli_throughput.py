@@ -49,6 +49,14 @@ def test_a_large_photo_is_measured():
     assert "exceeded by gamma." in cli_throughput.report_large(record | {"limit": 1})
 
 
+def test_the_start_of_the_command_is_measured_as_a_process():
+    record = cli_throughput.measure_start(["zero_dce_pp"], 2)
+    (case,) = record["cases"]
+    assert min(case["runs"]) <= case["median"] <= max(case["runs"])
+    assert len(case["runs"]) == 2
+    assert f"| zero_dce_pp | {case['median']:.2f} |" in cli_throughput.report_start(record)
+
+
 def test_the_record_has_every_method_at_24_megapixels():
     record = json.loads((data_dir() / "results" / "large.json").read_text(encoding="utf-8"))
     assert np.prod(record["photo"]) >= 24e6

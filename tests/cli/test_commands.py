@@ -64,7 +64,7 @@ def test_an_expected_error_is_one_line(capsys):
     )
     assert "no_such" in fails_with(capsys, "data", "download", "no_such")
     assert "nowhere" in fails_with(capsys, "data", "audit", "nowhere")
-    assert "nothing: methods, notebooks" in fails_with(capsys, "bench", "nothing")
+    assert "nothing: methods, folder" in fails_with(capsys, "bench", "nothing")
     assert "jobs is 0" in fails_with(capsys, "run", "--jobs", "0")
 
 

@@ -41,7 +41,7 @@ def test_the_type_stays(photo, dtype):
 def test_rows_resized_by_themselves_are_those_of_the_whole(photo):
     small = resize(photo, (76, 50))
     whole = resize(small, photo.shape[:2])
-    top, bottom = 100, 300
+    top, bottom = 50, 150
     rows = (top * 76 / len(photo), bottom * 76 / len(photo))
     part = resize(small, (bottom - top, photo.shape[1]), rows)
     np.testing.assert_allclose(part, whole[top:bottom], atol=1e-4)
@@ -59,5 +59,22 @@ def test_merged_a_result_reduces_to_the_base_and_keeps_its_detail(photo):
 
 def test_merged_with_its_own_reduced_copy_a_result_stays(photo):
     given = to_uint8(photo)
-    base = to_float(resize(given, (60, 40)))
+    base = resize(to_float(given), (60, 40))
+    np.testing.assert_array_equal(merge_scales(given.copy(), base), given)
+
+
+def test_merged_a_result_takes_the_type_that_is_asked_for_and_is_rounded_once(photo):
+    base = resize(photo, (60, 40)) * np.float32(0.9)
+    exact = merge_scales(photo.copy(), base)
+    given = np.rint(photo * 65535).astype(np.uint16)
+    merged = merge_scales(given, base, np.uint8)
+    assert merged.dtype == np.uint8
+    assert np.abs(merged - 255 * exact).max() < 0.51
+
+
+def test_merged_an_8_bit_result_loses_nothing_to_rounding_its_reduced_copy():
+    """A flat photo between two levels: rounded, its reduced copy would be half a level off."""
+    given = np.zeros((90, 60, 3), np.uint8)
+    given[::2] = 1
+    base = np.full((30, 20, 3), 0.5 / 255, np.float32)
     np.testing.assert_array_equal(merge_scales(given.copy(), base), given)

@@ -6,9 +6,10 @@ from skimage import data
 from skimage.color import rgb2lab
 
 from lle_utils.core import paths
-from lle_utils.core.images import ImageError, load_image, luminance, to_float
-from lle_utils.enhancers import classical
-from lle_utils.enhancers.classical import BASELINES
+from lle_utils.core.images import ImageError, load_image, luminance, to_float, to_uint8
+from lle_utils.enhancers import classical, illumination
+from lle_utils.enhancers.classical import BASELINES, EXPONENTS
+from lle_utils.enhancers.factory import load_method
 from lle_utils.metrics.pixelwise import psnr
 
 
@@ -60,7 +61,7 @@ def test_grey_stays_grey(name, photo):
 def test_identity_cases(photo):
     np.testing.assert_array_equal(classical.identity(photo), photo)
     np.testing.assert_array_equal(classical.gamma(photo, 1), photo)
-    np.testing.assert_allclose(classical.lime(photo, exponent=1e-9), photo, atol=1e-6)
+    np.testing.assert_allclose(illumination.lime(photo, exponent=1e-9), photo, atol=1e-6)
     with pytest.raises(ValueError, match="positive"):
         classical.gamma(photo, 0)
 
@@ -70,6 +71,16 @@ def test_gamma_is_a_power_and_keeps_order():
     result = classical.gamma(ramp)
     np.testing.assert_allclose(result, ramp ** (1 / 2.2), rtol=1e-5)
     assert (np.diff(result.ravel()) > 0).all()
+
+
+@pytest.mark.parametrize("name", EXPONENTS)
+def test_from_a_table_an_8_bit_photo_is_what_the_power_makes_of_it(name):
+    photos = [data.astronaut()[:301:2, :437:3] // 4]
+    photos.append(np.random.default_rng(0).integers(0, 256, (31, 45, 3), np.uint8))
+    photos.append(np.full((5, 7, 3), 255, np.uint8))
+    for photo in photos:
+        expected = to_uint8(BASELINES[name](to_float(photo)))
+        np.testing.assert_array_equal(load_method(name)(photo), expected)
 
 
 def test_the_fixed_curve_does_not_look_at_the_photo(photo):
@@ -141,18 +152,19 @@ def test_clahe_and_gamma_compose(photo):
 def test_gradient_and_divergence_are_transposes():
     rng = np.random.default_rng(0)
     plane, slopes = rng.random((9, 14)), rng.random((2, 9, 14))
-    left = (classical._gradient(plane) * slopes).sum()
-    assert left == pytest.approx((plane * classical._divergence(slopes)).sum())
+    left = (illumination._gradient(plane) * slopes).sum()
+    assert left == pytest.approx((plane * illumination._divergence(slopes)).sum())
 
 
-def _objective(illumination, estimate, strength):
-    weighted = np.stack(classical._texture_weights(estimate)) * classical._gradient(illumination)
-    return ((illumination - estimate) ** 2).sum() + strength * np.abs(weighted).sum()
+def _objective(light, estimate, strength):
+    weights = np.stack(illumination._texture_weights(estimate))
+    weighted = weights * illumination._gradient(light)
+    return ((light - estimate) ** 2).sum() + strength * np.abs(weighted).sum()
 
 
 def test_lime_minimises_its_objective(photo):
     estimate = photo.max(axis=-1)
-    refined = classical.refine_illumination(estimate, 0.01, iterations=80)
+    refined = illumination.refine_illumination(estimate, 0.01, iterations=80)
     best = _objective(refined, estimate, 0.01)
     assert best < 0.2 * _objective(estimate, estimate, 0.01)
     rng = np.random.default_rng(0)
@@ -164,14 +176,14 @@ def test_lime_minimises_its_objective(photo):
 
 def test_lime_without_smoothing_keeps_the_estimate(photo):
     estimate = photo.max(axis=-1)
-    np.testing.assert_allclose(classical.refine_illumination(estimate, 0.0), estimate, atol=1e-5)
+    np.testing.assert_allclose(illumination.refine_illumination(estimate, 0.0), estimate, atol=1e-5)
 
 
 def test_lime_keeps_a_strong_edge_and_removes_texture():
     rng = np.random.default_rng(0)
     step = np.full((40, 60), 0.1)
     step[:, 30:] = 0.7
-    refined = classical.refine_illumination(step + rng.normal(0, 0.02, step.shape))
+    refined = illumination.refine_illumination(step + rng.normal(0, 0.02, step.shape))
     assert refined[:, 35:].mean() - refined[:, :25].mean() > 0.5
     assert refined[:, :25].std() < 0.005
 

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import re
 import signal
 import subprocess
 import sys
@@ -12,9 +13,10 @@ import numpy as np
 import pytest
 
 from lle_utils.cli import main
-from lle_utils.core.images import luminance, save_image, to_float, to_uint8
+from lle_utils.core.images import as_float, luminance, read_uint8, save_image, to_float, to_uint8
 from lle_utils.data.synthetic import Camera, darken, sample_scenes
 from lle_utils.enhancers.classical import gamma, identity
+from lle_utils.enhancers.factory import load_method
 
 av = pytest.importorskip("av", reason="videos need PyAV: pip install 'lle-utils[video]'")
 from lle_utils.enhancers import tone_smoothing, video  # noqa: E402  needs PyAV
@@ -37,7 +39,9 @@ def pan(count, size=(90, 160), scene="coffee", exposure=0.1, step=2):
         yield darken(window, [1, index], shot)
 
 
-def write(path, frames, times=None, rotation=None, sound=True, codec="libx264", tags=None):
+def write(
+    path, frames, times=None, rotation=None, sound=True, codec="libx264", tags=None, bitrate=None
+):
     """Write frames (shown at ``times`` in ticks, 25 per second by default) with a sine tone."""
     frames = [to_uint8(frame) for frame in frames]
     times = [3600 * index for index in range(len(frames) + 1)] if times is None else times
@@ -47,6 +51,8 @@ def write(path, frames, times=None, rotation=None, sound=True, codec="libx264", 
         context = picture.codec_context
         context.pix_fmt = "bgr0" if codec == "ffv1" else "yuv420p"
         context.time_base = picture.time_base = TICK
+        if bitrate:
+            context.bit_rate = bitrate
         for tag, value in (tags or {}).items():
             setattr(context, tag, value)
         if rotation:
@@ -97,10 +103,15 @@ def means_of(frames):
     return [luminance(frame).mean() for frame in frames]
 
 
+def of_floats(method):
+    """Return a method for frames, which are of 8 bits, made of one for floats."""
+    return lambda low: method(to_float(low))
+
+
 def jittering():
     """Return a method that brightens more and less in turn, as no method should."""
     exponents = itertools.cycle((0.40, 0.50))
-    return lambda low: gamma(low, next(exponents))
+    return lambda low: gamma(as_float(low), next(exponents))
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +129,7 @@ def phone(tmp_path_factory):
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 def test_times_sound_size_rotation_and_title_stay(phone, tmp_path, suffix):
     target = tmp_path / f"out{suffix}"
-    figures = video.enhance_video(phone, target, gamma)
+    figures = video.enhance_video(phone, target, of_floats(gamma))
     old, new = read(phone), read(target)
     assert figures["frames"] == len(new) == len(old) == 24
     assert {(f.width, f.height, f.rotation) for f in new} == {(160, 90, 90)}
@@ -144,7 +155,7 @@ def test_odd_sides_get_one_more_row_and_column(tmp_path):
     frames = [frame[:49, :65] for frame in pan(5)]
     source = write(tmp_path / "odd.mkv", frames, sound=False, codec="ffv1")
     assert {(f.width, f.height) for f in read(source)} == {(65, 49)}
-    video.enhance_video(source, tmp_path / "odd.mp4", identity)
+    video.enhance_video(source, tmp_path / "odd.mp4", of_floats(identity))
     new = read(tmp_path / "odd.mp4")
     assert {(f.width, f.height) for f in new} == {(66, 50)}
     difference = luminance(pixels(new[2])[:49, :65] - 255 * frames[2])
@@ -160,7 +171,7 @@ def test_a_bare_stream_without_times_is_played_at_its_rate(tmp_path):
             container.mux(picture.encode(frame))
         container.mux(picture.encode(None))
     assert {frame.pts for frame in read(tmp_path / "bare.h264")} == {None}
-    video.enhance_video(tmp_path / "bare.h264", tmp_path / "out.mp4", identity)
+    video.enhance_video(tmp_path / "bare.h264", tmp_path / "out.mp4", of_floats(identity))
     times = [frame.time for frame in read(tmp_path / "out.mp4")]
     np.testing.assert_allclose(times, 0.04 * np.arange(8), atol=1e-4)
 
@@ -177,7 +188,7 @@ def test_dark_colours_come_back_the_same(tmp_path, tags):
     colours = np.random.default_rng(0).integers(0, 60, (12, 1, 1, 3)) / 255
     frames = np.broadcast_to(colours, (12, 32, 48, 3))
     source = write(tmp_path / "a.mp4", frames, sound=False, tags=tags)
-    video.enhance_video(source, tmp_path / "b.mp4", identity)
+    video.enhance_video(source, tmp_path / "b.mp4", of_floats(identity))
     old, new = read(source), read(tmp_path / "b.mp4")
     errors = [pixels(b).astype(int) - pixels(a) for a, b in zip(old, new, strict=True)]
     assert np.abs(errors).max() <= 4
@@ -333,7 +344,10 @@ def test_sound_that_the_target_cannot_hold_is_named(tmp_path, capsys):
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 2 * RATE), np.int16), "s16", "stereo")
         frame.sample_rate, frame.pts, frame.time_base = RATE, 0, Fraction(1, RATE)
         container.mux([*sound.encode(frame), *sound.encode(None)])
-    assert video.enhance_video(tmp_path / "in.mkv", tmp_path / "a.mkv", gamma)["frames"] == 3
+    assert (
+        video.enhance_video(tmp_path / "in.mkv", tmp_path / "a.mkv", of_floats(gamma))["frames"]
+        == 3
+    )
     assert [content for _, content in sound_of(tmp_path / "a.mkv")] == [
         content for _, content in sound_of(tmp_path / "in.mkv")
     ]
@@ -373,16 +387,66 @@ def test_a_failing_method_leaves_nothing(phone, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_smoothing_that_does_harm_is_reported(tmp_path, capsys):
-    """A method that evens out a flickering input would need its own curve in every frame."""
+def lamps(count=40):
+    """Yield frames under light that flickers; a method for each photo evens it out by itself."""
     window = scene_of("coffee")[:90, :160]
-    frames = [window * gain for gain in 6 * [0.20, 0.19]]
-    source = write(tmp_path / "in.mkv", frames, sound=False, codec="ffv1")
+    for index in range(count):
+        yield window * (0.20 - 0.01 * (index % 2))
+
+
+def tripod(count=40):
+    """Yield frames of a scene at rest, dark and noisy, for an encoder that is given few bits."""
+    yield from pan(count, exposure=0.05, step=0)
+
+
+CLIPS = {
+    "lamps": (lamps, {"codec": "ffv1"}, "auto_gamma"),
+    "noisy pan": (functools.partial(pan, 40, exposure=0.03), {}, "auto_gamma"),
+    "compressed tripod": (tripod, {"bitrate": 40_000}, "zero_dce_pp"),
+    "compressed pan": (functools.partial(pan, 40), {"bitrate": 60_000}, "lumen_tiny"),
+    "jitter": (functools.partial(pan, 40), {}, jittering),
+}
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_of_smoothed_and_frame_by_frame_the_steadier_is_kept(name, tmp_path, capsys):
+    frames, options, method = CLIPS[name]
+    source = write(tmp_path / "in.mkv", frames(), sound=False, **options)
+    method = load_method(method) if isinstance(method, str) else method()
+    figures = video.enhance_video(source, tmp_path / "out.mp4", method)
+    with capsys.disabled():
+        print(f"\n{name}: { {k: round(v, 3) for k, v in figures.items()} }")
+    best = min(figures["frame_by_frame"], figures["smoothed"])
+    worst = max(figures["frame_by_frame"], figures["smoothed"])
+    assert figures["kept"] <= best + 0.25 * (worst - best) + 0.03
+
+
+def test_what_is_kept_is_told(tmp_path, capsys):
+    source = write(tmp_path / "in.mkv", lamps(), sound=False, codec="ffv1")
     words = ["video", str(source), str(tmp_path / "out.mp4"), "--method", "auto_gamma"]
     assert main.main(words) == 0
-    assert "--smoothing 0 turns it off" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    share = int(re.search(r"the smoothed result in (\d+)% of the frames", said)[1])
+    assert 0 < share < 50
+    assert re.search(r"40 frames in \d+ s, [\d.]+ a second", said)
     assert main.main([*words, "--overwrite", "--smoothing", "0"]) == 0
-    assert "turns it off" not in capsys.readouterr().out
+    assert "Kept is the result frame by frame" in capsys.readouterr().out
+
+
+def test_a_preview_shows_three_moments_before_and_after(tmp_path, capsys):
+    source = write(tmp_path / "in.mp4", pan(40), sound=False)
+    look = tmp_path / "look.png"
+    words = ["video", str(source), "--preview", str(look), "--method", "gamma"]
+    assert main.main(words) == 0
+    before, after = np.split(read_uint8(look), 2, axis=1)
+    assert before.shape == (3 * 90, 160, 3)
+    expected = to_uint8(gamma(to_float(before)))
+    np.testing.assert_array_equal(after, expected)
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".mp4"] == ["in.mp4"]
+    assert main.main(words) == 0
+    assert "exists and was skipped" in capsys.readouterr().out
+    assert main.main(["video", str(source)]) == 1
+    assert "either OUT" in capsys.readouterr().err
 
 
 def test_what_exists_is_kept_unless_told_otherwise(phone, tmp_path, capsys):

@@ -1,8 +1,10 @@
 """The description of the interface tells the routes as they are; no server runs for this."""
 
 import dataclasses
+from importlib.util import find_spec
 
 import pytest
+from PIL import features
 
 pytest.importorskip("flask", reason="the web page needs flask: pip install 'lle-utils[serve]'")
 
@@ -59,9 +61,16 @@ def test_values_are_those_that_the_server_takes_and_gives(enhance):
     photo = enhance["responses"]["200"]["content"]
     assert list(photo) == [f"image/{kind}" for kind in limits.ANSWER_FORMATS]
     sent = enhance["requestBody"]["content"]
-    assert list(sent) == [f"image/{kind.lower()}" for kind in limits.READABLE_FORMATS]
+    assert list(sent) == limits.media_types()
     wait = enhance["responses"]["503"]["headers"]["Retry-After"]["schema"]
     assert wait["maximum"] == limits.MAX_RETRY_SECONDS
+
+
+def test_photos_of_phones_are_taken_where_their_library_is():
+    taken = limits.media_types()
+    assert taken[:5] == [f"image/{kind.lower()}" for kind in limits.READABLE_FORMATS]
+    assert ("image/heic" in taken) == (find_spec("pillow_heif") is not None)
+    assert ("image/avif" in taken) == features.check("avif")
 
 
 def test_limits_stand_in_the_texts_and_no_placeholder_is_left(document, enhance):

@@ -1,6 +1,11 @@
 """The web page as `lle serve` runs it: fuzzed, documented, loaded, and used in a browser."""
 
+import contextlib
+import http.client
 import io
+import json
+import re
+import socket
 import struct
 import zlib
 
@@ -15,6 +20,7 @@ from lle_utils.benchmarks import load_test
 from lle_utils.core import images
 from lle_utils.data import synthetic
 from lle_utils.enhancers.storage import load_enhancer
+from lle_utils.serving import limits
 
 pytest.importorskip("flask", reason="the web page needs flask: pip install 'lle-utils[serve]'")
 pytest.importorskip("waitress", reason="the web page needs waitress")
@@ -71,9 +77,115 @@ def test_the_level_is_the_mean_of_the_result(address, low, method):
     assert np.array_equal(automatic, usual)
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", limits.readable_formats())
 def test_every_format_is_read(address, low, kind):
     assert decoded(send(address, encoded(low, kind))).shape == low.shape
+
+
+def check(address, content, kind="image/png"):
+    headers = {"Content-Type": kind}
+    return requests.post(f"{address}/api/check", content, headers=headers, timeout=60)
+
+
+def refused(low):
+    """Yield uploads that are refused: two frames, damaged, too large, no photo."""
+    frames = [Image.fromarray(np.roll(low, shift, 1)) for shift in (0, 9)]
+    for kind in ("GIF", "PNG", "WEBP", "TIFF"):
+        file = io.BytesIO()
+        frames[0].save(file, kind, save_all=True, append_images=frames[1:])
+        yield file.getvalue()
+    yield encoded(low)[:-300]
+    yield encoded(np.zeros((2100, 2100, 3), np.uint8))
+    yield b"hello"
+
+
+def test_what_would_be_refused_is_refused_by_a_check_in_the_same_words(address, low):
+    words = set()
+    for content in refused(low):
+        early, late = check(address, content), send(address, content)
+        assert early.status_code == late.status_code >= 400
+        assert early.json() == late.json()
+        words.add(early.json()["error"])
+    assert any("holds 2 frames" in text for text in words), words
+    assert len(words) >= 5
+    for kind in limits.readable_formats():
+        answer = check(address, encoded(low, kind))
+        assert (answer.status_code, answer.content) == (204, b"")
+
+
+def raw_answer(address, *parts):
+    """Send bytes as they are; return status and body."""
+    host, port = address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.sendall("\r\n".join([*parts, "", ""]).encode())
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        return answer.status, json.loads(answer.read()), answer.headers
+
+
+def test_what_the_application_never_sees_is_refused_like_the_rest(address):
+    start, host = "POST /api/enhance HTTP/1.1", "Host: x"
+    kind = "Content-Type: image/png"
+    large = raw_answer(address, start, host, kind, "Content-Length: 99000000")
+    both = ("Content-Length: 5", "Transfer-Encoding: chunked")
+    two_lengths = raw_answer(address, start, host, kind, *both)
+    old = raw_answer(address, start[:-1] + "0", host, kind, *both)
+    for (status, body, headers), expected in ((large, 413), (two_lengths, 400), (old, 400)):
+        assert status == expected
+        assert len(body["error"]) > 10
+        assert headers["X-Content-Type-Options"] == "nosniff"
+    assert "not both" in two_lengths[1]["error"]
+
+
+def test_idle_uploads_do_not_keep_others_out(address, low):
+    host, port = address.removeprefix("http://").split(":")
+    start = f"POST /api/enhance HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1000000\r\n\r\nabc"
+    with contextlib.ExitStack() as idle:
+        for _ in range(80):
+            connection = idle.enter_context(socket.create_connection((host, int(port))))
+            connection.sendall(start.encode())
+        assert requests.get(f"{address}/health", timeout=5).ok
+        assert send(address, encoded(low), "?method=gamma").ok
+
+
+def test_a_client_that_leaves_the_queue_is_not_worked_for(low):
+    """Three slow photos of clients that leave at once, and one of a client that stays."""
+    noise = np.random.default_rng(0).integers(0, 60, (2000, 2000, 3), np.uint8)
+    slow = encoded(noise, "JPEG", quality=50)
+    with load_test.running_server("--seconds", "60") as (address, _):
+        assert send(address, encoded(low), "?method=lime").ok
+        for _ in range(3):
+            with pytest.raises(requests.exceptions.ReadTimeout):
+                requests.post(
+                    f"{address}/api/enhance?method=lime",
+                    slow,
+                    headers={"Content-Type": "image/jpeg"},
+                    timeout=1,
+                )
+        assert send(address, encoded(low), "?method=gamma").ok
+        text = requests.get(f"{address}/metrics", timeout=60).text
+    (count,) = re.findall(r"lle_enhance_seconds_count (\d+)", text)
+    assert int(count) <= 3, "only the photo that was worked on may have been finished"
+
+
+def test_what_is_cancelled_at_work_is_ended_after_a_grace(low, monkeypatch):
+    from lle_utils.serving import worker as at_work
+
+    monkeypatch.setattr(at_work, "GRACE_SECONDS", 0.2)
+    worker = at_work.Worker(waiting=1, seconds=60, warm_up="gamma")
+    try:
+        small = at_work.Job(encoded(low), "gamma", None, "png")
+        worker.run(small)
+        worker.start_seconds = 0
+        assert worker.run(small, lambda: True).startswith(b"\x89PNG")  # it was done within it
+        large = encoded(np.random.default_rng(0).integers(0, 60, (1500, 1500, 3), np.uint8))
+        with pytest.raises(at_work.CancelledError):
+            worker.run(at_work.Job(large, "lime", None, "png"), lambda: True)
+        assert worker.restarts == 1
+        worker.start_seconds = 60
+        assert worker.run(small).startswith(b"\x89PNG")
+    finally:
+        worker.close()
 
 
 def test_the_photo_is_turned_upright_and_keeps_its_profile_but_no_other_metadata(address, low):
@@ -223,14 +335,14 @@ def test_the_document_and_the_server_agree(address):
     photos = st.builds(
         lambda h, w, v: encoded(np.full((h, w, 3), v, np.uint8)), sizes, sizes, st.integers(0, 255)
     )
-    for kind in ("jpeg", "png", "webp", "tiff", "bmp"):
-        schemathesis.openapi.media_type(f"image/{kind}", photos)
+    for kind in limits.media_types():
+        schemathesis.openapi.media_type(kind, photos)
     schema = schemathesis.openapi.from_url(f"{address}/openapi.json")
     calls = []
     for result in schema.get_all_operations():
         operation = result.ok()
         modes = list(schemathesis.GenerationMode)
-        for mode in modes if operation.method == "post" else modes[:1]:  # GETs take nothing wrong
+        for mode in modes if operation.path == "/api/enhance" else modes[:1]:  # others ask nothing
             cases = operation.as_strategy(generation_mode=mode)
 
             @given(case=cases)
@@ -305,6 +417,10 @@ def test_the_page_enhances_wipes_and_downloads(address, browser, tmp_path, size)
     assert result.mean() > 1.2 * dark.mean()
     assert errors == []
     assert {host for host in hosts if host} == {address.split("/")[2]}
+    page.evaluate("longest = 0.001")
+    page.locator("#level").dispatch_event("change")
+    page.locator("#status", has_text="may take").wait_for()
+    assert "the server stops after 0.001 s" in page.inner_text("#status")
     page.close()
 
 
@@ -321,7 +437,12 @@ def test_the_page_takes_dropped_and_pasted_photos_and_says_what_is_wrong(address
     }"""
     page.evaluate(give, [list(b"hello"), "text/plain", "drop"])
     page.wait_for_selector("#status.bad")
-    assert "cannot be read" in page.inner_text("#status")
+    assert "not a photo that can be read" in page.inner_text("#status")
+    film = list(refused(low))[1]  # a PNG of two frames, which a browser would show
+    page.evaluate(give, [list(film), "image/png", "drop"])
+    page.locator("#status", has_text="holds 2 frames").wait_for()
+    assert page.inner_text("#status") == check(address, film).json()["error"]
+    assert page.locator("#result").is_hidden()
     for kind in ("drop", "paste"):
         page.evaluate("document.getElementById('result').hidden = true")
         page.evaluate(give, [list(encoded(low)), "image/png", kind])

@@ -5,6 +5,9 @@ const PREVIEW = 1200; // longest side in pixels
 const $ = (id) => document.getElementById(id);
 let photo = null; // the file as chosen
 let preview = null; // a reduced PNG of it
+let enlarged = 1; // how many times more pixels the photo has than its preview
+let taken = 0; // seconds that the last answer took the server
+let longest = Infinity; // seconds that the server gives a photo
 let current = null; // aborts the request whose answer is no longer wanted
 
 function say(text, bad = false) {
@@ -38,12 +41,13 @@ function showCaution() {
   $("caution").textContent = chosen ? chosen.dataset.caution : "";
 }
 
-async function enhance(body, format, signal) {
-  const query = new URLSearchParams({ method: $("method").value, level: level(), format });
-  const headers = { "Content-Type": body.type || "application/octet-stream" };
+// Sends a photo; asks again while the server is busy.
+async function send(path, body, signal) {
+  const kind = body.type.startsWith("image/") ? body.type : "application/octet-stream";
+  const headers = { "Content-Type": kind };
   for (let left = 20; ; left--) {
-    const answer = await fetch(`api/enhance?${query}`, { method: "POST", body, headers, signal });
-    if (answer.ok) return answer.blob();
+    const answer = await fetch(path, { method: "POST", body, headers, signal });
+    if (answer.ok) return answer;
     const seconds = Number(answer.headers.get("Retry-After"));
     if (answer.status !== 503 || !seconds || !left) {
       throw new Error((await answer.json().catch(() => ({}))).error || `Error ${answer.status}`);
@@ -51,6 +55,14 @@ async function enhance(body, format, signal) {
     say(`Busy; trying again in ${seconds} s.`);
     await pause(seconds, signal);
   }
+}
+
+async function enhance(body, format, signal) {
+  const query = new URLSearchParams({ method: $("method").value, level: level(), format });
+  const answer = await send(`api/enhance?${query}`, body, signal);
+  const told = /dur=(\d+)/.exec(answer.headers.get("Server-Timing"));
+  taken = told ? Number(told[1]) / 1000 : 0;
+  return answer.blob();
 }
 
 // Runs the newest piece of work and drops the one before; reports what goes wrong.
@@ -71,6 +83,7 @@ async function reduce(file) {
   canvas.width = Math.max(1, Math.round(scale * bitmap.width));
   canvas.height = Math.max(1, Math.round(scale * bitmap.height));
   canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  enlarged = (bitmap.width * bitmap.height) / (canvas.width * canvas.height);
   bitmap.close();
   return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
 }
@@ -79,18 +92,17 @@ function choose(file) {
   if (!file) return;
   newest(async (signal) => {
     say("Reading the photo …");
+    await send("api/check", file, signal); // refuses what the download would
     photo = file;
     preview = await reduce(file).catch(() => null);
     signal.throwIfAborted();
     if (preview) {
       await show($("before"), preview);
       await update(signal);
-    } else if (/^image\/tiff/.test(file.type)) { // no browser but Safari shows these
+    } else { // a TIFF, a HEIC: few browsers show these
       const png = await enhance(file, "png", signal);
       await Promise.all([show($("before"), png), show($("after"), png)]);
       say("This browser cannot show the photo itself, only the result.");
-    } else {
-      throw new Error("This file cannot be read as a photo.");
     }
     $("result").hidden = false;
   });
@@ -101,7 +113,9 @@ async function update(signal) {
   const result = await enhance(preview || photo, "jpeg", signal);
   signal.throwIfAborted();
   await show($("after"), result);
-  say("");
+  const expected = Math.ceil(taken * enlarged);
+  const late = `The full size may take ${expected} s, and the server stops after ${longest} s.`;
+  say(expected > longest ? `${late} Reduce the photo, or take a quicker method.` : "");
 }
 
 function download() {
@@ -141,7 +155,8 @@ async function start() {
     $("method").append(group);
   }
   showCaution();
-  $("limits").textContent = `Up to ${limits.megabytes} MB and ${limits.megapixels} megapixels.`;
+  longest = limits.seconds;
+  $("limits").textContent = `Up to ${limits.megabytes} MB and ${limits.megapixels} megapixels, ${limits.seconds} s for a photo.`;
 }
 
 $("file").addEventListener("change", () => { choose($("file").files[0]); $("file").value = ""; });
