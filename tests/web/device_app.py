@@ -33,7 +33,7 @@ def fetch_or_skip() -> dict[str, bytes]:
 
 @contextmanager
 def hosted(folder: Path, headers: dict | None = None) -> Iterator:
-    """Serve a folder; yield the server, with its ``address`` and how many requests were ``asked``."""
+    """Serve a folder; yield the server: its ``address``, and how often it was ``asked``."""
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_):
