@@ -41,7 +41,7 @@ export class Network {
   static async open(content) {
     const name = await provider();
     const { ort } = runtime;
-    const options = { executionProviders: [name], enableMemPattern: false };
+    const options = { executionProviders: [name], enableMemPattern: false, logSeverityLevel: 3 };
     return new Network(ort, await ort.InferenceSession.create(content, options));
   }
 
