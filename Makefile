@@ -56,8 +56,11 @@ test: lint  ## Check style and notebooks, then run all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
 	  $(SLOW_TESTS) $(OTHER_TESTS)
 
-book: $(STAMP)  ## Run every notebook, then build the site of their pages in runs/book
-	$(BIN)/lle run --profile quick && $(BIN)/lle book runs/quick -o runs/book
+book: $(STAMP)  ## Run every notebook, then build the site of their pages, and the app, in runs/book
+	$(BIN)/lle run --profile quick
+	@if command -v npm >/dev/null; then $(BIN)/lle site -o runs/book/app; \
+	  else echo "npm is missing: the book is built without the app." >&2; fi
+	$(BIN)/lle book runs/quick -o runs/book
 
 VERSIONS ?= oldest newest
 colab: $(STAMP)  ## Run all notebooks in Colab's oldest and newest versions, from a clone

@@ -17,6 +17,7 @@ from lle_utils.cli.methods import add_methods
 from lle_utils.cli.notebooks import add_notebook_commands
 from lle_utils.cli.photos import add_photo_commands
 from lle_utils.cli.server import add_serve
+from lle_utils.cli.site import add_site
 from lle_utils.cli.videos import add_video
 from lle_utils.core.errors import is_expected
 
@@ -29,6 +30,7 @@ GROUPS_OF_COMMANDS = (  # in the order of the help
     add_experiment_commands,
     add_video,
     add_serve,
+    add_site,
     add_export,
     add_doctor,
 )

@@ -23,6 +23,7 @@ from lle_utils.notebook_tools.report import (
 )
 
 SHORT_PATH = ("00_start_here", "03_zero_dce", "08_compare")
+APP = "app"  # folder of the app that `lle site` writes, in that of the book
 TITLE = "Low-light enhancement, notebook by notebook"
 WORDS_A_MINUTE = 180  # of people who read prose about something new
 LINES_A_MINUTE = 12  # of code, read to be understood
@@ -72,7 +73,7 @@ def build_book(run_folder: Path, target: Path) -> Path:
 
     Args:
         run_folder: What `lle_utils.notebook_tools.run_notebooks` wrote, such as ``runs/quick``.
-        target: Folder of the site.
+        target: Folder of the site; an app that lies in its folder `APP` is linked.
 
     Returns:
         Its ``index.html``.
@@ -84,7 +85,8 @@ def build_book(run_folder: Path, target: Path) -> Path:
     """
     for module in ("myst_nb", "sphinx_book_theme"):
         require(module, "book", "The book")
-    sources = write_sources(run_folder, target.parent / f"{target.name}_sources")
+    has_app = (target / APP / "index.html").is_file()
+    sources = write_sources(run_folder, target.parent / f"{target.name}_sources", has_app)
     options = ["-W", "--keep-going", "--quiet", "-E", "-b", "html"]
     outcome = subprocess.run(
         [sys.executable, "-m", "sphinx", *options, str(sources), str(target)],
@@ -96,12 +98,13 @@ def build_book(run_folder: Path, target: Path) -> Path:
     return target / "index.html"
 
 
-def write_sources(run_folder: Path, folder: Path) -> Path:
+def write_sources(run_folder: Path, folder: Path, has_app: bool = False) -> Path:
     """Write what Sphinx reads: a page for each notebook, the index, the glossary, settings.
 
     Args:
         run_folder: Of executed notebooks.
         folder: Where to; the notebooks keep their names.
+        has_app: Whether the app of `lle site` lies beside the pages, in the folder `APP`.
 
     Returns:
         The folder.
@@ -118,7 +121,7 @@ def write_sources(run_folder: Path, folder: Path) -> Path:
         page = _with_links(printable(notebook), set(notebooks) - {name}, terms)
         write_text(folder / f"{name}.ipynb", nbformat.writes(page))
     write_text(folder / "glossary.md", _glossary(terms, set(notebooks)))
-    write_text(folder / "index.md", _index(notebooks))
+    write_text(folder / "index.md", _index(notebooks, has_app))
     write_text(folder / "dependencies.svg", dependency_drawing(dependencies(notebooks)))
     write_text(folder / "_static" / "book.css", CSS)
     address = "https://github.com/{owner}/{repository}".format(**public_address(project_root()))
@@ -243,7 +246,7 @@ def dependency_drawing(needed: Mapping[str, list[str]]) -> str:
     return buffer.getvalue()
 
 
-def _index(notebooks: Mapping[str, NotebookNode]) -> str:
+def _index(notebooks: Mapping[str, NotebookNode], has_app: bool) -> str:
     rows = ["| notebook | what you do there | read | run |", "|---|---|---:|---:|"]
     for name, notebook in notebooks.items():
         title, promise = title_and_promise(name, notebook)
@@ -251,6 +254,7 @@ def _index(notebooks: Mapping[str, NotebookNode]) -> str:
         times = f"{reading_minutes(notebook)} min | {seconds:.0f} s"
         rows.append(f"| [{title}]({name}) | {promise} | {times} |")
     short = ", ".join(f"[{name}]({name})" for name in SHORT_PATH if name in notebooks)
+    app = f'\n<a href="{APP}/">Brighten a photo of your own</a> here, on this device.\n' * has_app
     return f"""\
 # {TITLE}
 
@@ -258,7 +262,7 @@ Notebooks that teach low-light image enhancement by building it, in Keras 3, and
 their own photos. Every number in them comes from a run.
 
 In a hurry? The short path: {short}.
-
+{app}
 {chr(10).join(rows)}
 
 Minutes to read are estimated from words and lines; seconds to run were measured, two notebooks at a

@@ -117,6 +117,13 @@ def test_the_site_is_built_and_linked(run_folder, tmp_path):
     assert (tmp_path / "site" / "search.html").is_file()
 
 
+@pytest.mark.parametrize("has_app", [True, False])
+def test_the_first_page_links_the_app_if_it_is_there(run_folder, tmp_path, has_app):
+    sources = book.write_sources(run_folder, tmp_path / "sources", has_app)
+    index = (sources / "index.md").read_text(encoding="utf-8")
+    assert (f'<a href="{book.APP}/">' in index) == has_app
+
+
 def test_a_broken_link_fails_the_build(run_folder, tmp_path):
     pytest.importorskip("myst_nb", reason="the book needs myst-nb")
     page = nbformat.read(run_folder / "01_first.ipynb", 4)
