@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 
+@keras.saving.register_keras_serializable(package="lle_utils")
 class Adam(keras.optimizers.Adam):
     """Adam whose average of the weights moves once per step, also with accumulated gradients.
 
@@ -27,7 +28,12 @@ class Adam(keras.optimizers.Adam):
     def ema_momentum(self, momentum: float) -> None:
         self._momentum = momentum
 
+    def get_config(self) -> dict:
+        """Return the arguments that make it again."""
+        return {**super().get_config(), "ema_momentum": self._momentum}
 
+
+@keras.saving.register_keras_serializable(package="lle_utils")
 class PerStep(keras.optimizers.schedules.LearningRateSchedule):
     """A schedule told in steps, for an optimizer that is asked once per batch.
 
@@ -41,6 +47,16 @@ class PerStep(keras.optimizers.schedules.LearningRateSchedule):
         """Return the rate of the step that a batch belongs to."""
         return self.schedule(step // self.every)
 
+    def get_config(self) -> dict:
+        """Return the arguments that make it again."""
+        schedule = keras.saving.serialize_keras_object(self.schedule)
+        return {"schedule": schedule, "every": self.every}
+
+    @classmethod
+    def from_config(cls, config: dict) -> PerStep:
+        """Make it again."""
+        return cls(keras.saving.deserialize_keras_object(config["schedule"]), config["every"])
+
 
 def make_optimizer(
     learning_rate: float,
@@ -51,7 +67,7 @@ def make_optimizer(
     final: float = 1e-6,
     beta_1: float = 0.9,
     accumulate: int = 1,
-) -> Adam:
+) -> keras.optimizers.Adam:
     """Make the Adam optimizer of image restoration: warm-up, cosine, clipping, averaging.
 
     Args:
@@ -86,7 +102,7 @@ def make_optimizer(
         warmup_steps=warmup,
     )
     more = {} if ema is None else {"use_ema": True, "ema_momentum": ema}
-    if accumulate > 1:
-        more["gradient_accumulation_steps"] = accumulate
-        rate = PerStep(rate, accumulate)
-    return Adam(rate, beta_1, global_clipnorm=clip, **more)
+    if accumulate == 1:
+        return keras.optimizers.Adam(rate, beta_1, global_clipnorm=clip, **more)
+    more["gradient_accumulation_steps"] = accumulate
+    return Adam(PerStep(rate, accumulate), beta_1, global_clipnorm=clip, **more)

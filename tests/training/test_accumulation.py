@@ -103,6 +103,22 @@ def test_weights_stand_still_until_a_step_is_full():
     assert np.abs(before[0] - model.get_weights()[0]).max() > 1e-3
 
 
+def test_what_was_saved_in_between_goes_on_after_loading(tmp_path):
+    model, parts = plain(2), batches(2)
+    for low, normal in parts[:3]:
+        model.train_on_batch(low, normal)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    loaded.compile(loaded.optimizer, "mse", **compile_options())
+    for low, normal in parts[3:]:
+        for each in (model, loaded):
+            each.train_on_batch(low, normal)
+    for each in (model, loaded):
+        checkpoints.use_average(each)
+    for one, other in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-7)
+
+
 def test_no_batch_to_a_step_is_refused():
     with pytest.raises(ValueError, match="accumulate is 0"):
         make_optimizer(0.01, 10, accumulate=0)
