@@ -83,8 +83,8 @@ from lle_utils.nn import (
 
 # %% [markdown]
 # The next cell holds everything there is to set. `weights` are those of spatial consistency,
-# exposure, colour and smoothness, in this order; the second enhancer has its own because its
-# maps have fewer channels.
+# exposure and colour, in this order, and `smoothness` is that of the fourth term; the second
+# enhancer has its own because its maps have fewer channels.
 
 # %% tags=["parameters"]
 profile = ""  # "colab", or another of notebooks/profiles; what you change below wins
@@ -92,8 +92,10 @@ source = "synthetic"  # or photos: a folder, a pack, "lol", "lol+sequences", see
 mixed_share = 0.5  # share of photos of all exposures in training
 variant = "official"  # of the losses: "paper" or "official"
 exposure_target = 0.48  # the brightness to aim for, E; the paper has 0.6
-weights = [1.0, 10.0, 5.0, 12.5]
-weights_pp = [1.0, 10.0, 5.0, 100.0]
+weights = [1.0, 10.0, 5.0]
+weights_pp = [1.0, 10.0, 5.0]
+smoothness = 12.5
+smoothness_pp = 100.0
 scale = 24  # the networks see the photo reduced by this factor; the paper has 1 for the first
 downsampling = 4  # training photos are reduced by this factor beforehand, a part of the scale
 crop = 48
@@ -547,7 +549,7 @@ photos = mix(dark, mixed, mixed_share, seed)
 # %%
 reduced = photos if downsampling == 1 else reduce_all(photos, downsampling, crop)
 started = time.time()
-history = train(network, reduced, run, weights, exposure_target, variant)
+history = train(network, reduced, run, [*weights, smoothness], exposure_target, variant)
 print(f"{epochs} epochs of {steps} steps on {len(photos)} photos in {time.time() - started:.0f} s")
 
 # %% [markdown]
@@ -651,7 +653,8 @@ assert trained_pp.count_params() == 10_561
 
 # %%
 run_pp = replace(run, stages=[[epochs_pp, crop, batch_size]])
-history_pp = train(trained_pp, reduced, run_pp, weights_pp, exposure_target, variant)
+own_weights = [*weights_pp, smoothness_pp]
+history_pp = train(trained_pp, reduced, run_pp, own_weights, exposure_target, variant)
 fast = at_full_size(dce_net_pp, trained_pp, scale)
 display.loss_curves(history_pp)
 
@@ -741,7 +744,7 @@ compared = []
 for weight in smoothness_weights:
     core.set_seed(seed)
     other, own = dce_net_pp(scale // downsampling), replace(run_pp, folder=folder / f"{weight:g}")
-    train(other, reduced, own, [*weights_pp[:3], weight], exposure_target, variant, verbose=0)
+    train(other, reduced, own, [*weights_pp, weight], exposure_target, variant, verbose=0)
     other = at_full_size(dce_net_pp, other, scale)
     enhance = viewer(other, scale).enhance
     record = evaluation.evaluate(
@@ -756,13 +759,13 @@ Markdown(adapts(compared))
 # the profile `cpu`:
 
 # %%
-smoothness = list(evaluation.load_records("zero_dce_smoothness").values())
-Markdown(adapts(smoothness))
+measured = list(evaluation.load_records("zero_dce_smoothness").values())
+Markdown(adapts(measured))
 
 # %%
-best = max(smoothness, key=lambda record: record["summary"]["psnr"]["mean"])
+best = max(measured, key=lambda record: record["summary"]["psnr"]["mean"])
 print(f"PSNR is highest with a weight of {best['method']}; r falls from ", end="")
-print(f"{smoothness[0]['adaptivity']['r']:.2f} to {smoothness[-1]['adaptivity']['r']:.2f}")
+print(f"{measured[0]['adaptivity']['r']:.2f} to {measured[-1]['adaptivity']['r']:.2f}")
 
 # %% [markdown]
 # ## From network to enhancer
@@ -788,8 +791,8 @@ facts = {"data": source, "photos": len(photos), "variant": variant, "licence": l
 facts |= {"exposure_target": exposure_target, "downsampling": downsampling}
 
 # %%
-zero_dce = save(slow, "zero_dce", "Zero-DCE", scale, run, **facts, weights=weights)
-zero_dce_pp = save(fast, "zero_dce_pp", "Zero-DCE++", scale, run_pp, **facts, weights=weights_pp)
+zero_dce = save(slow, "zero_dce", "Zero-DCE", scale, run, **facts, weights=[*weights, smoothness])
+zero_dce_pp = save(fast, "zero_dce_pp", "Zero-DCE++", scale, run_pp, **facts, weights=own_weights)
 
 # %% [markdown]
 # ## What came of it

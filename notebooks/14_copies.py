@@ -1631,6 +1631,8 @@ print(", ".join(f"{reported} dB: {reported - bonus:.2f} dB" for reported in (67.
 # - Tests with zeros, or of shapes alone, passed the wrong code.
 # - A score that looks too good is a symptom; an autopsy begins with the metric.
 # - What a change of a network costs, only training alike can tell, and only beyond what seeds do.
+#
+# Next, `16_experiments` measures what seeds do, and photos, and searches.
 
 # %%
 print(core.versions())

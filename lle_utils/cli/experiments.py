@@ -28,6 +28,10 @@ def add_experiment_commands(commands) -> None:
         ("report", _report, "Write the page of an experiment."),
     ):
         command(inner, name, handler, what).add_argument("folder", type=Path, help="its folder")
+    record = command(inner, "record", _record, "Keep what experiments found in data/results.")
+    record.epilog = "Example: lle experiment record runs/experiments/lol_folds_* --name lol_folds"
+    record.add_argument("folders", type=Path, nargs="+", metavar="folder", help="of an experiment")
+    record.add_argument("--name", required=True, help="of the record")
 
 
 def _help(_options) -> None:
@@ -91,3 +95,10 @@ def _report(options) -> None:
     from lle_utils.experiments.results import experiment_page
 
     print(experiment_page(options.folder))
+
+
+def _record(options) -> None:
+    from lle_utils.evaluation.records import save_records
+    from lle_utils.experiments.records import experiment_records
+
+    print(save_records(options.name, experiment_records(options.folders)))

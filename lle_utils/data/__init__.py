@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "exposure_batches": ["ExposureStream", "Mix"],
         "exposure_sequences": ["ExposureSequence", "load_sequences", "sequence_pairs"],
+        "folds": ["deal_folds"],
         "http": ["TransferError", "receive_drive", "receive_http"],
         "lol": ["lol_pairs"],
         "npz_dataset": ["Pack", "PackError", "open_pack"],

@@ -19,7 +19,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "curve_choice": ["CURVES", "choose_fixed_curve"],
         "outcomes": ["Outcome", "outcome", "standing"],
         "records": ["RecordError", "check_record", "load_records", "save_records"],
-        "scoring": ["TOLD", "evaluate"],
+        "scoring": ["TOLD", "evaluate", "join_records"],
         "tables": [
             "difference_text",
             "LEADERBOARD",

@@ -90,6 +90,34 @@ def _measure(
     return _Measured(images, values, sorted(sizes), seconds / max(len(images), 1))
 
 
+def join_records(method: str, records: Sequence[Mapping], seed: int = 0) -> dict:
+    """Join records, such as those of one method in several folds, or with several seeds.
+
+    Args:
+        method: Name of the method in the new record.
+        records: As of `evaluate`, with the same metrics; all with scenes or all without.
+        seed: Seed of the intervals.
+
+    Returns:
+        A record of every photo that is in one of them; a photo that is in several has the mean of
+        their values. What its ``data`` says is what each of them says.
+    """
+    values: dict[str, dict[str, list[float]]] = {name: {} for name in records[0]["values"]}
+    scenes: dict[str, object] = {}
+    for record in records:
+        scenes |= zip(record["images"], record["scenes"] or record["images"], strict=True)
+        for metric, own in values.items():
+            for image, value in zip(record["images"], record["values"][metric], strict=True):
+                own.setdefault(image, []).append(value)
+    means = {n: [float(np.mean(v)) for v in own.values()] for n, own in values.items()}
+    sizes = sorted({size for record in records for size in record["sizes"]})
+    seconds = float(np.mean([record["seconds"] for record in records]))
+    measured = _Measured(list(scenes), means, sizes, seconds)
+    of_scene = None if records[0]["scenes"] is None else list(scenes.values())
+    data = "; ".join(dict.fromkeys(record["data"] for record in records))
+    return _record(method, measured, of_scene, data, seed)
+
+
 def _record(
     method: str, measured: _Measured, scenes: Sequence | None, data: str, seed: int
 ) -> dict:

@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "planned": ["run_planned"],
         "planning": ["Experiment", "PlannedRun", "read_experiment"],
+        "records": ["experiment_records"],
         "running": ["read_results", "run_experiment"],
         "results": ["experiment_page", "group_records", "results_table"],
         "values": ["ExperimentError"],

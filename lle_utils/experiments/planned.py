@@ -110,6 +110,7 @@ def _scores(folder: Path, run: dict) -> list[dict]:
             card.parent.name,
             load_enhancer(card.parent).enhance,
             pairs,
+            ("psnr", "ssim", "psnr_gtmean"),
             data=f"{source}, {run['split']}",
             scenes=pairs.scenes,
         )

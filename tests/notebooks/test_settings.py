@@ -8,7 +8,7 @@ import pytest
 from lle_utils.notebook_tools.cells import parameters_of, read_cells, source_path
 
 TRAINING = ("03_zero_dce", "04_mirnet", "05_pix2pix", "06_resnet_gan", "07_shed_light")
-TRAINING += ("10_raw", "11_exposures", "12_lumen", "13_retinex", "14_copies")
+TRAINING += ("10_raw", "11_exposures", "12_lumen", "13_retinex", "14_copies", "16_experiments")
 OTHERS = ("00_start_here", "01_data", "02_metrics", "08_compare", "09_deploy", "15_runtimes")
 
 
