@@ -81,6 +81,7 @@ from lle_utils.metrics import psnr
 from lle_utils.notebook_tools import definitions, notebook_folder
 
 
+# %%
 def zero_dce():
     """Return what `03_zero_dce` defines: its network and its training step."""
     return definitions("03_zero_dce")
@@ -97,8 +98,8 @@ count = 80  # synthetic pairs, of five scenes in turn
 downsampling = 4  # trainings of Zero-DCE see the photos reduced by this
 folds = 5
 seeds = [0, 1, 2]
-epochs = 3  # of a training of Zero-DCE, each followed by a look at photos
-steps = 8  # training steps per epoch
+epochs = 4  # of a training of Zero-DCE, each followed by a look at photos
+steps = 6  # training steps per epoch
 smoothness_pair = [10.0, 300.0]  # the two settings that are compared
 levels = 3  # values of each setting in the grid
 searches = 1  # how often random search and TPE are repeated, with other seeds
@@ -128,6 +129,7 @@ SCALE = 6  # what is left of the reduction by 24
 CROP = 48
 
 
+# %%
 class Photos(NamedTuple):
     """Small photos (N, H, W, 3), float in [0, 1], and the scene of each."""
 
@@ -152,6 +154,7 @@ def all_pairs(source, count, seed):
     return low, normal, np.array(scenes)
 
 
+# %%
 def thumbnails(photos, factor, divisor):
     """Reduce photos (uint8) by a factor, to the largest common size that the divisor divides."""
     small = [zero_dce().reduce(photo, factor) for photo in photos]
@@ -215,15 +218,16 @@ def start_again(trainer, network, weights):
         variable.assign(np.zeros(variable.shape))
 
 
+# %%
 def begin(trainer, setting, weights):
     """Put a trainer back to its start, with other settings."""
     start_again(trainer, trainer.network, weights)
-    target, smoothness, rate = setting
+    target, smoothness, _ = setting
     trainer.settings["target"].assign(target)
     trainer.settings["smoothness"].assign(smoothness)
-    trainer.optimizer.learning_rate = rate
 
 
+# %%
 def first_weights(seed):
     """Return the weights that a network begins with."""
     core.set_seed(seed)
@@ -232,7 +236,8 @@ def first_weights(seed):
 
 # %% [markdown]
 # What all trainings share is a *task*. After every epoch we look: the PSNR of each photo that the
-# network is judged by. `looks` is a generator, so that whoever asks for looks may stop asking.
+# network is judged by. `looks` is a generator, so that whoever asks for looks may stop asking. The
+# learning rate falls to zero in a line: a training that ends on large steps ends anywhere.
 
 
 # %%
@@ -246,6 +251,7 @@ class Task(NamedTuple):
     steps: int
 
 
+# %%
 def scores(network, photos, judged):
     """Return the PSNR of each judged photo, in dB."""
     enhanced = np.clip(network.predict_on_batch(photos.low[judged])[0], 0, 1)
@@ -257,10 +263,12 @@ def looks(task, setting, seed, trained, judged):
     """Train on some photos; after each epoch yield the scores of others."""
     begin(task.trainer, setting, task.weights[seed])
     stream = data.PhotoStream(task.photos.low[trained], CROP, 4, seed, steps=task.steps)
-    for epoch in range(task.epochs):
-        for index in range(task.steps):
-            task.trainer.train_on_batch(stream.batch(epoch, index))
-        yield scores(task.trainer.network, task.photos, judged)
+    for epoch, index in itertools.product(range(task.epochs), range(task.steps)):
+        left = 1 - (epoch + index / task.steps) / task.epochs
+        task.trainer.optimizer.learning_rate = setting[2] * left
+        task.trainer.train_on_batch(stream.batch(epoch, index))
+        if index == task.steps - 1:
+            yield scores(task.trainer.network, task.photos, judged)
 
 
 # %%
@@ -308,6 +316,7 @@ def cross_validate(task, fold_of, setting, seed):
     return values
 
 
+# %%
 compared = [(0.48, smoothness, 1e-2) for smoothness in smoothness_pair]
 found = np.array([[cross_validate(task, fold_of, s, k) for k in seeds] for s in compared])
 print("settings, seeds, photos:", found.shape)
@@ -323,6 +332,7 @@ def by_scene(values, scenes):
     return np.array([values[..., scenes == scene].mean(-1) for scene in sorted(set(scenes))]).T
 
 
+# %%
 lines = ["| smoothness | " + " | ".join(f"seed {s}" for s in seeds)]
 lines[0] += " | ± seeds | ± scenes | ± photos |"
 lines.append("|---:|" + "---:|" * (len(seeds) + 3))
@@ -349,6 +359,7 @@ def half_width(values):
     return stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5
 
 
+# %%
 one, other = by_scene(found.mean(1), scenes)
 difference = one.mean() - other.mean()
 wide = float(np.hypot(half_width(one), half_width(other)))
@@ -379,6 +390,7 @@ def detectable(deviation, count, power=0.8):
     return quantiles * deviation / np.sqrt(count)
 
 
+# %%
 numbers = np.arange(3, 61)
 apart = float(np.hypot(np.std(one, ddof=1), np.std(other, ddof=1)))
 paired = float(np.std(one - other, ddof=1))
@@ -426,6 +438,7 @@ for name, metric in itertools.product(("seed 1", "seed 2"), ("psnr", "ssim")):
 SPACE = {"target": (0.36, 0.6, 0), "smoothness": (3.0, 1000.0, 1), "rate": (2e-3, 5e-2, 1)}
 
 
+# %%
 class Parts(NamedTuple):
     """Which photos train, which choose the setting, and which test the one that was chosen."""
 
@@ -434,6 +447,7 @@ class Parts(NamedTuple):
     test: np.ndarray
 
 
+# %%
 parts = Parts((fold_of > 1) & (fold_of < folds), fold_of == folds, fold_of == 1)
 print(", ".join(f"{name} {part.sum()}" for name, part in parts._asdict().items()), "photos")
 
@@ -448,11 +462,13 @@ def value_at(place, low, high, log):
     return low * (high / low) ** place if log else low + place * (high - low)
 
 
+# %%
 def setting_at(places):
     """Return the setting at three places."""
     return tuple(value_at(p, *ends) for p, ends in zip(places, SPACE.values(), strict=True))
 
 
+# %%
 print("in the middle:", ", ".join(f"{value:.3g}" for value in setting_at([0.5] * 3)))
 
 # %% [markdown]
@@ -469,6 +485,7 @@ class Trial(NamedTuple):
     test: np.ndarray
 
 
+# %%
 def measure(task, parts, setting, seed):
     """Train with a setting; after each epoch yield the scores on validation and on test photos."""
     judged = parts.val | parts.test
@@ -476,6 +493,7 @@ def measure(task, parts, setting, seed):
         yield values[parts.val[judged]], values[parts.test[judged]]
 
 
+# %%
 def run_trial(task, parts, setting, seed):
     """Train with a setting to the end."""
     return Trial(setting, *map(np.array, zip(*measure(task, parts, setting, seed), strict=True)))
@@ -505,7 +523,7 @@ print(f"{len(grid) + searches * most} trials in {time.perf_counter() - started:.
 # **TPE** learns from what was tried. It divides the trials into good ones and others, notes how
 # densely each kind lies, and goes where the good lie dense and the others do not. Optuna, which
 # `lle experiment` uses too, has it, and *pruning*: a trial that is behind half of the others after
-# an epoch is ended there.
+# its second epoch, or a later one, is ended there.
 
 
 # %%
@@ -516,7 +534,7 @@ def run_pruned(study, task, parts, seed):
     for epoch, values in enumerate(measure(task, parts, setting, seed)):
         seen.append(values)
         trial.report(values[0].mean(), epoch)
-        if trial.should_prune():
+        if epoch + 1 < task.epochs and trial.should_prune():
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
             break
     else:
@@ -534,10 +552,11 @@ def new_study(seed):
     """Return a search that begins."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=seed)
-    pruner = optuna.pruners.MedianPruner(n_startup_trials=4)
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1)
     return optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
 
 
+# %%
 def search(study, task, parts, seed, budget, most):
     """Let a study propose trials until a budget of epochs, or a number of trials, is spent."""
     done = []
@@ -579,6 +598,7 @@ def complete(trials, epochs):
     return [trial for trial in trials if len(trial.val) == epochs]
 
 
+# %%
 def best_so_far(trials, epochs, length):
     """Return the best score on validation after each epoch that was paid for; NaN before any."""
     best, now = [], -np.inf
@@ -612,6 +632,7 @@ def winner(trials, epochs):
     return max(complete(trials, epochs), key=lambda trial: trial.val[-1].mean())
 
 
+# %%
 def summary(name, trials, epochs):
     """Return the numbers of a search: its cost, and its winner's setting and scores."""
     best, cost = winner(trials, epochs), sum(len(trial.val) for trial in trials)
@@ -620,6 +641,7 @@ def summary(name, trials, epochs):
     return {"search": name, "trials": len(trials), "epochs": cost, **reached, **setting}
 
 
+# %%
 def search_table(rows):
     """Print summaries of searches."""
     lines = ["| search | trials | epochs | val (dB) | test (dB) | target | smoothness | rate |"]
@@ -648,6 +670,7 @@ def against_grid(rows):
         print(f"{row['search']}: {behind:+.2f} dB behind the grid on val, {part:.0%} of its cost")
 
 
+# %%
 against_grid(rows)
 
 # %% [markdown]
@@ -730,6 +753,7 @@ def recorded_search(name):
     return json.loads((core.data_dir() / "results" / f"{name}.json").read_text("utf-8"))
 
 
+# %%
 finer = recorded_search("search_synthetic")
 against_grid(finer["rows"])
 Markdown(search_table(finer["rows"]))
@@ -775,6 +799,7 @@ def exposed_windows(lows, normals, side):
     return [np.stack(side) for side in zip(*rows, strict=True)]
 
 
+# %%
 lit, normal = exposed_windows(lows, normals, 64)
 pictures = {
     f"{kind} {i}": side[i] for i in range(2) for kind, side in (("lit", lit), ("normal", normal))
@@ -794,6 +819,7 @@ def convolution(filters, activation="relu", kind=layers.Conv2D):
     return kind(filters, 3, padding="same", activation=activation, kernel_initializer=start)
 
 
+# %%
 def restorer(width, kind=layers.Conv2D):
     """Build a network that corrects exposed photos (N, H, W, 3), with layers of some width."""
     lit = keras.Input((None, None, 3), name="lit")
@@ -817,9 +843,11 @@ class Windows(NamedTuple):
         return data.PairStream(*pairs, 32, 8, seed, steps=steps, augment=augment)
 
 
+# %%
 windows = Windows(lit, normal)
 
 
+# %%
 def compiled(network, steps, rate=5e-3):
     """Compile a network to restore in so many steps."""
     network.compile(training.make_optimizer(rate, steps), "mae", **core.compile_options())
@@ -835,6 +863,7 @@ def teach(network, stream, after=lambda step: None):
         after(step)
 
 
+# %%
 def restored(network, windows, judged):
     """Return the PSNR of each judged window, in dB."""
     enhanced = np.clip(network.predict_on_batch(windows.lit[judged]), 0, 1)
@@ -887,6 +916,7 @@ print(f"with − without: {by_seed.mean():+.2f} dB on average; other seeds alone
 PHOTOS = 8
 
 
+# %%
 def keras_alone(parts):
     """Return Keras's Adam with a schedule and an average, for batches in so many parts."""
     rate = keras.optimizers.schedules.CosineDecay(5e-3, 12)
@@ -894,6 +924,7 @@ def keras_alone(parts):
     return keras.optimizers.Adam(rate, use_ema=True, ema_momentum=0.8, **more)
 
 
+# %%
 def ours(parts):
     """Return the same from the package."""
     return training.make_optimizer(5e-3, 12, ema=0.8, final=1e-9, clip=1e9, accumulate=parts)
@@ -910,6 +941,7 @@ def in_parts(model, batches, parts):
     return now, [ops.convert_to_numpy(v) for v in model.trainable_variables]
 
 
+# %%
 def apart(pair):
     """Return the largest difference of the weights and of the averages of two models."""
     return [
@@ -932,6 +964,7 @@ def alone(optimizer, parts):
     return network
 
 
+# %%
 def as_gan(optimizer, parts):
     """Return a small GAN, ready to train on batches in parts."""
     core.set_seed(0)
@@ -1000,12 +1033,14 @@ def kernels(network):
     return [v for v in network.trainable_variables if v.path.endswith("kernel")]
 
 
+# %%
 def masks(network, share):
     """Return for each kernel which weights stay when its smallest ``share`` goes."""
     values = [np.abs(ops.convert_to_numpy(kernel)) for kernel in kernels(network)]
     return [value > np.quantile(value, share) for value in values]
 
 
+# %%
 def apply_masks(network, kept):
     """Set the weights of kernels to zero where a mask says so."""
     for kernel, mask in zip(kernels(network), kept, strict=True):
@@ -1076,6 +1111,7 @@ def packed_size(weights):
     return len(zlib.compress(b"".join(weight.tobytes() for weight in weights)))
 
 
+# %%
 def milliseconds(network, photos, repeats=9):
     """Return the median time of a prediction, in ms."""
     times = []
@@ -1116,11 +1152,13 @@ values = np.random.default_rng(seed).random((4096, 9 * 16), np.float32)
 kernel = np.random.default_rng(seed + 1).normal(size=(9 * 16, 16)).astype("float32")
 
 
+# %%
 def quickest(product, repeats=15):
     """Return the shortest time of a call, in ms."""
     return 1000 * min(timed(product) for _ in range(repeats))
 
 
+# %%
 def timed(product):
     """Return the seconds of one call."""
     started = time.perf_counter()
@@ -1134,10 +1172,13 @@ columns = np.ascontiguousarray(values.T)
 for share in (0.5, 0.9, 0.99):
     limit = np.quantile(np.abs(kernel), share)
     listed = sparse.csr_matrix((kernel * (np.abs(kernel) > limit)).T)
-    took = quickest(lambda listed=listed: listed @ columns)
-    print(f"{share:.0%} zeros: {took / full_time:.1f} times the time of the full matrix")
+    took = quickest(lambda listed=listed: listed @ columns) / full_time
+    print(f"{share:.0%} zeros: {took:.1f} times the time of the full matrix")
 
 # %% [markdown]
+# A list is quicker once nearly all is zero. Nothing that runs networks for us keeps such lists,
+# though, and few networks have that many weights to spare.
+#
 # ### Narrower layers
 #
 # What does save time is to have fewer channels, whole rows and columns of the matrices gone. Such a
@@ -1198,6 +1239,7 @@ except NotImplementedError as error:
 BITS = 3
 
 
+# %%
 class RoundedConv2D(layers.Conv2D):
     """A convolution with a kernel that is rounded to a few bits, in training too."""
 

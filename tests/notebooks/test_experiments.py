@@ -140,13 +140,14 @@ def test_the_best_so_far_is_known_when_its_epochs_are_paid(notebook):
 def test_a_search_prunes_and_keeps_its_budget(notebook, task, photos):
     part = np.arange(14) % 3
     parts = notebook.Parts(part == 0, part == 1, part == 2)
-    done = notebook.search(notebook.new_study(0), task, parts, 0, budget=24, most=50)
+    task = task._replace(epochs=3)
+    done = notebook.search(notebook.new_study(0), task, parts, 0, budget=30, most=50)
     lengths = [len(trial.val) for trial in done]
-    assert 24 <= sum(lengths) <= 25
-    assert set(lengths) == {1, 2}
-    assert done[0].val.shape == (2, 5)
-    assert done[0].test.shape == (2, 4)
-    few = notebook.search(notebook.new_study(0), task, parts, 0, budget=24, most=3)
+    assert 30 <= sum(lengths) <= 32
+    assert set(lengths) == {2, 3}
+    assert done[0].val.shape == (3, 5)
+    assert done[0].test.shape == (3, 4)
+    few = notebook.search(notebook.new_study(0), task, parts, 0, budget=30, most=3)
     assert [trial.setting for trial in few] == [trial.setting for trial in done[:3]]
 
 
