@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -123,5 +123,8 @@ def push(source: Path, address: str) -> None:
             target.close()
             target.commit()
         except BaseException:
-            target.discard()
+            with suppress(Exception):  # the first error is the one to tell
+                target.discard()
+            with suppress(Exception):  # or the file tries again to send when it is collected
+                target.close()
             raise
