@@ -85,7 +85,10 @@ def test_the_average_of_keras_alone_is_another_one():
         return keras.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.6, **more)
 
     large, small = (trained(plain(n, kerasown), n) for n in (1, PARTS))
-    apart = [max(np.abs(a - b).max() for a, b in zip(*k, strict=False)) for k in zip(large, small, strict=True)]
+    apart = [
+        max(np.abs(a - b).max() for a, b in zip(*kind, strict=True))
+        for kind in zip(large, small, strict=True)
+    ]
     assert apart[0] < 2e-6
     assert apart[1] > 1e-3
 
