@@ -51,7 +51,7 @@ if "google.colab" in sys.modules:  # elsewhere the package is installed already
 # - what pruning and rounding of weights save, and why zeros alone make nothing faster.
 #
 # You should have read `02_metrics` and `03_zero_dce`. With the synthetic sample the notebook takes
-# about a minute on two processor cores.
+# one to two minutes on two processor cores.
 #
 # **References.** Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993; Bergstra and
 # Bengio, *Random Search for Hyper-Parameter Optimization*, JMLR 2012; Bergstra et al., *Algorithms
@@ -89,7 +89,7 @@ def zero_dce():
 
 # %% [markdown]
 # The next cell holds everything there is to set. Everything is small here, so that hundreds of
-# trainings fit into a minute; `profiles/cpu.yml` has what was measured on LOL.
+# trainings fit into a minute or two; `profiles/cpu.yml` is for LOL.
 
 # %% tags=["parameters"]
 profile = ""  # "colab", or another of notebooks/profiles; what you change below wins
@@ -323,7 +323,7 @@ print("settings, seeds, photos:", found.shape)
 
 # %% [markdown]
 # A row for each setting: the mean of each seed, how far these means lie apart, and how far photos
-# and scenes do. Photos differ by decibels, and no seed moves a photo that far.
+# and scenes do. Compare the three: which of them moves a result farthest?
 
 
 # %%
@@ -667,7 +667,7 @@ def against_grid(rows):
     exhaustive, *others = rows
     for row in others:
         behind, part = exhaustive["val"] - row["val"], row["epochs"] / exhaustive["epochs"]
-        print(f"{row['search']}: {behind:+.2f} dB behind the grid on val, {part:.0%} of its cost")
+        print(f"{row['search']}: {-behind:+.2f} dB against the grid on val, {part:.0%} of its cost")
 
 
 # %%
@@ -744,8 +744,8 @@ core.write_json(folder / "16_search.json", found_here | {"versions": core.versio
 # ### With a finer grid
 #
 # A record of the project: the same sample, with a grid of 5×5×5 and three searches of 30 trials
-# each. *Behind* says what a search lacks of the grid's best on validation; below 0 it found a
-# better one between the grid's values.
+# each. The number is what the winner has more, or less, than the grid's best on validation; more
+# means that the search found something between the grid's values.
 
 
 # %%
@@ -1167,8 +1167,8 @@ for share in (0.5, 0.9, 0.99):
     print(f"{share:.0%} zeros: {took:.1f} times the time of the full matrix")
 
 # %% [markdown]
-# A list is quicker once nearly all is zero. Nothing that runs networks for us keeps such lists,
-# though, and few networks have that many weights to spare.
+# Below 1 a list is quicker: how many weights must be gone for that? Nothing that runs networks for
+# us keeps such lists, though, and few networks have that many weights to spare.
 #
 # ### Narrower layers
 #
@@ -1274,7 +1274,7 @@ for name, values in {"32 bits": pruned[0.0][1], "rounded": afterwards, "trained 
 #
 # ## The same, large: an experiment file
 #
-# What took a minute here takes hours on photos, and may break down in between. For that there is
+# What took minutes here takes hours on photos, and may break down in between. For that there is
 # `lle experiment`: a file says what is fixed and what varies, every run is a run of a notebook with
 # a folder of its own, over as many workers as there are, and what is done is not done again.
 
@@ -1334,7 +1334,7 @@ print(f"{outside.any(1).mean():.0%} of 1000 times; 1 − 0.95²⁰ is {1 - 0.95*
 # go?
 #
 # <details><summary>Solution</summary>One limit for all kernels. Layers differ in the size of their
-# weights, above all the last, which began with zeros: some then lose nearly everything.</details>
+# weights, above all the last, which began with zeros: some may then lose nearly everything.</details>
 
 # %% tags=["solution"]
 network.set_weights(dense)
@@ -1350,7 +1350,7 @@ for share, each in zip(SHARES, at_once, strict=True):
 # ## What was learnt
 #
 # - A difference is worth what is left of it over scenes, taken pair by pair, and over seeds.
-# - A search finds good settings, and its winner's score is too good; test on what chose nothing.
+# - The winner of a search has a score that is too good; test on what chose nothing.
 # - Compare at equal cost, and train what you compare with for as long.
 # - Added-up gradients are a large batch if schedule and average know of it.
 # - Zeros save space, narrow layers save time, few bits need training and a machine that has them.

@@ -21,13 +21,13 @@ from lle_utils.notebook_tools.cells import list_notebooks, notebook_folder
 PLAN = "notebook: 01_count\nfolds: 3\nseeds: [0, 1]\n"
 
 
-pairs_of = functools.cache(lambda source: load(source, "test"))
+photos_judged = functools.cache(lambda source: load(source, "test"))
 
 
 def scored(run, method, error=None):
     """Return a result as a run has it, with real scores of a classical method."""
     source = run.parameters["source"]
-    pairs = pairs_of(source)
+    pairs = photos_judged(source)
     enhance = BASELINES[method] if run.parameters["seed"] else BASELINES["input"]
     data = f"{source}, {run.split}"
     record = evaluate("net", enhance, pairs, ("psnr",), data=data, scenes=pairs.scenes)

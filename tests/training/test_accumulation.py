@@ -86,8 +86,8 @@ def test_the_average_of_keras_alone_is_another_one():
 
     large, small = (trained(plain(n, kerasown), n) for n in (1, PARTS))
     apart = [
-        max(np.abs(a - b).max() for a, b in zip(*k, strict=True))
-        for k in zip(large, small, strict=True)
+        max(np.abs(a - b).max() for a, b in zip(*kind, strict=True))
+        for kind in zip(large, small, strict=True)
     ]
     assert apart[0] < 2e-6
     assert apart[1] > 1e-3
