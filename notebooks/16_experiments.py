@@ -1296,14 +1296,6 @@ for run in plan.runs():
 # of LOL is judged by a network that saw its scene. `lle experiment record` makes a record of the
 # folders of such experiments, one row for all folds of a method together and one for each of them.
 
-# %%
-if (core.data_dir() / "results" / "lol_folds.json").is_file():
-    by_fold = evaluation.load_records("lol_folds").values()
-    display_table = evaluation.table(by_fold, ["psnr", "ssim", "psnr_gtmean"])
-else:
-    display_table = "This project has no record `lol_folds` yet."
-Markdown(display_table)
-
 # %% [markdown]
 # ## Exercises
 #
