@@ -75,6 +75,7 @@ def opened(context, address: str, complaints: list[str], kept: bool = True):
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
     page.goto(address)
+    page.locator("html[data-isolated=yes]").wait_for(state="attached")
     state = "html[data-kept=all]" if kept else "html[data-ready=yes]"
     page.locator(state).wait_for(state="attached")
     return page

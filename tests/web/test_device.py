@@ -114,23 +114,24 @@ def test_a_turned_photo_is_shown_and_saved_upright(page, low, tmp_path):
     assert page.locator("#after").evaluate(sides) == [height, width]
 
 
+def shown_at(page, level):
+    """Return the mean of what the camera's picture becomes at a level, some frames later."""
+    page.locator("#level").fill(str(level))
+    page.locator("#level").dispatch_event("input")
+    frames = "performance.getEntriesByName('frame').length"
+    seen = page.evaluate(frames)
+    while page.evaluate(frames) < seen + 4:
+        page.wait_for_timeout(100)
+    return page.locator("#after").evaluate("""canvas => {
+        const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        return data.reduce((sum, value) => sum + value, 0) / data.length;  // with alpha
+    }""")
+
+
 def test_the_camera_runs_changes_with_the_level_and_takes_a_photo(page):
     page.click("#camera")
     page.locator("#status", has_text="The camera is on.").wait_for()
-    frames = "performance.getEntriesByName('frame').length"
-    seen = page.evaluate(frames)
-    page.locator("#level").fill("0.7")
-    page.locator("#level").dispatch_event("input")
-    mean = """canvas => {
-        const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-        return data.reduce((sum, value) => sum + value, 0) / data.length;  // with alpha
-    }"""
-    bright = page.locator("#after").evaluate(mean)
-    page.locator("#level").fill("0.1")
-    page.locator("#level").dispatch_event("input")
-    while page.evaluate(frames) < seen + 4:
-        page.wait_for_timeout(100)
-    assert page.locator("#after").evaluate(mean) < bright - 20
+    assert shown_at(page, 0.1) < shown_at(page, 0.7) - 20
     assert max(page.locator("#before").evaluate("c => [c.width, c.height]")) == 640
     page.locator("#shoot").click()
     page.locator(DONE).wait_for(state="attached")

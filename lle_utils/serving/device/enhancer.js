@@ -44,7 +44,7 @@ export class Enhancer {
   async enhance(photo, { base, run }, tick) {
     if (base.width === photo.width && base.height === photo.height) return toBytes(base);
     const side = tileSide(photo, this.card, this.rules);
-    if (side === null) return mergeScales(toBytes(await run(toFloat(photo))), base);
+    if (side === null) return mergeScales(await run(toFloat(photo)), base);
     const { overlap, blend, multiple } = this.card;
     const cut = { side, overlap, blend, multiple };
     return mergeScales(await enhanceTiles(run, photo, cut, tick), base);

@@ -163,6 +163,7 @@ async function start() {
   $("licences").textContent = await (await fetch("licences.txt")).text();
   $("share").hidden = !canShare();
   showChoice();
+  document.documentElement.dataset.isolated = self.crossOriginIsolated ? "yes" : "no";
   document.documentElement.dataset.ready = "yes";
 }
 

@@ -1,5 +1,5 @@
 // Photos at other sizes, as Pillow makes them: the counterpart of lle_utils/core/resizing.py.
-// A picture is {data, width, height}: RGB, Uint8ClampedArray or Float32Array in [0, 1].
+// A picture is {data, width, height}: RGB, Uint8ClampedArray, Uint16Array or Float32Array in [0, 1].
 
 const BITS = 22; // of the fraction of Pillow's weights for 8-bit pictures
 const BOX = { reach: 0.5, at: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) };
@@ -94,9 +94,15 @@ function fromFixed(sum) {
   return Math.floor((sum + 2 ** (BITS - 1)) / 2 ** BITS);
 }
 
-/** Give a result at full size the coarse structure of one at a working size; see the Python. */
+/**
+ * Give a result at full size, of 16 bits or float, the coarse structure of one at a working size.
+ *
+ * See the Python. The result has 8 bits and is rounded here for the first time.
+ */
 export function mergeScales(detail, base) {
   const { data, width, height } = detail;
+  const result = new Uint8ClampedArray(data.length);
+  const share = 255 / (data instanceof Uint16Array ? 65535 : 1);
   const missing = toFloat(resize(detail, base.width, base.height));
   for (let i = 0; i < missing.data.length; i++) {
     missing.data[i] = base.data[i] - missing.data[i];
@@ -105,9 +111,11 @@ export function mergeScales(detail, base) {
   taps(base.height, height, LINEAR).forEach((step, y) => {
     const row = sumOfRows(wide.data, width * 3, step);
     const start = y * width * 3;
-    for (let i = 0; i < row.length; i++) data[start + i] += 255 * row[i];
+    for (let i = 0; i < row.length; i++) {
+      result[start + i] = share * data[start + i] + 255 * row[i];
+    }
   });
-  return detail;
+  return { data: result, width, height };
 }
 
 const SHARES = Float32Array.from({ length: 256 }, (_, value) => value / 255);
@@ -116,7 +124,10 @@ const SHARES = Float32Array.from({ length: 256 }, (_, value) => value / 255);
 export function toFloat(picture) {
   if (picture.data instanceof Float32Array) return picture;
   const data = new Float32Array(picture.data.length);
-  for (let i = 0; i < data.length; i++) data[i] = SHARES[picture.data[i]];
+  const wide = picture.data instanceof Uint16Array;
+  for (let i = 0; i < data.length; i++) {
+    data[i] = wide ? picture.data[i] / 65535 : SHARES[picture.data[i]];
+  }
   return { ...picture, data };
 }
 

@@ -11,7 +11,7 @@ export function tileSide(photo, card, rules) {
   if (pixels <= rules.untiledPixels) return null;
   const perPixel = card.bytesPerPixel * rules.memorySafetyFactor;
   const largest = Math.min(rules.largestFeatures / card.bytesPerPixel, card.largestPiece);
-  const held = rules.heldBytes + 2 * photo.data.byteLength;
+  const held = rules.heldBytes + 4 * photo.data.byteLength; // 16 bits between two of 8
   const free = rules.memoryLimit - held;
   if (pixels * (perPixel + 12) <= free && pixels <= largest) return null;
   const overlap = roundUp(card.overlap, card.multiple);
@@ -30,7 +30,7 @@ export function tileSide(photo, card, rules) {
 }
 
 /**
- * Enhance a photo of 8 bits tile by tile.
+ * Enhance a photo of 8 bits tile by tile, to one of 16.
  *
  * @param run Takes a float picture, resolves to its like.
  * @param cut {side, overlap, blend, multiple}, in pixels.
@@ -40,7 +40,7 @@ export async function enhanceTiles(run, photo, cut, tick) {
   const { width, height } = photo;
   const [side, overlap] = [cut.side, cut.overlap].map((length) => roundUp(length, cut.multiple));
   const blend = Math.min(cut.blend, side >> 1);
-  const result = { ...photo, data: new Uint8ClampedArray(photo.data.length) };
+  const result = { ...photo, data: new Uint16Array(photo.data.length) };
   const columns = spans(width, side, blend);
   const rows = spans(height, side, blend);
   let fading = new Float32Array(0); // the lower edge of the row before
@@ -56,7 +56,7 @@ export async function enhanceTiles(run, photo, cut, tick) {
     for (let i = 0; i < fading.length; i++) row[i] += fading[i];
     const done = (bottom === height ? bottom - top : bottom - blend - top) * width * 3;
     for (let i = 0, place = top * width * 3; i < done; i++, place++) {
-      result.data[place] = Math.fround(row[i] * 255);
+      result.data[place] = Math.min(row[i] * 65535 + 0.5, 65535); // which is cut to a whole number
     }
     fading = row.subarray(done);
   }
