@@ -76,7 +76,8 @@ ALL = [*list_enhancers(), *list_enhancers(raw=True)]
 
 
 def files(name):
-    return [*onnx_paths(name), data_dir() / "pretrained" / name / "card.json"]
+    folder = data_dir() / "pretrained" / name
+    return [*onnx_paths(name), *folder.glob("*.onnx"), folder / "card.json"]
 
 
 def test_the_light_installation_enhances_photos_anywhere(site, tmp_path):
