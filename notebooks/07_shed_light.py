@@ -1123,8 +1123,8 @@ for who, found in lights.items():
 # ## What keeps the light out
 #
 # Which of the ways of asking separates? The shipped network went on with each of them on LOL, for
-# 800 steps on crops of 96 pixels, and its last state was judged; in one row the two weights are
-# those of the paper. All else is equal, the loss of PSNR by the short training included. There was
+# 800 steps on crops of 96 pixels, and its last state was judged; in one row the losses have the
+# weights of the paper. All else is equal, the loss of PSNR by the short training included. There was
 # one training of each, so half a decibel may be chance. The table is printed from their record.
 
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 
-from PIL import features
-
 READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")  # what Pillow may always try to decode
 ANSWER_FORMATS = ("jpeg", "png", "webp")
 ANSWER_QUALITY = 95  # of a JPEG or WebP that is sent back
@@ -31,6 +29,8 @@ SECURITY_HEADERS = {
 @cache
 def readable_formats() -> tuple[str, ...]:
     """Return what Pillow may try to decode here: `READABLE_FORMATS`, and what libraries add."""
+    from PIL import features
+
     found = list(READABLE_FORMATS)
     if features.check("avif"):
         found.append("AVIF")
