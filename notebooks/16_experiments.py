@@ -1063,7 +1063,7 @@ for share in SHARES:
 # Gradually, while training goes on: the share rises from 0 to $s$, fast at first and slowly at the
 # end (equation 1 of Zhu and Gupta), so that what is left can make up for what went:
 #
-# $$ s_t = s\,\bigl(1 - (1 - t / n)^3\bigr) $$
+# $$ s_t = s\,(1 - (1 - t / n)^3) $$
 #
 # After each step the masks are applied again. In the last third they stay, and the rest settles.
 # The network that is not pruned trains on for as long, for to compare with less would be unfair.

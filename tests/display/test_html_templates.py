@@ -31,5 +31,6 @@ def test_the_head_of_a_page_stands_in_one_template():
         for p in files
         if re.search(r"<head>", p.read_text(encoding="utf-8"), re.IGNORECASE)
     }
-    # The page of the server is no template: it has a style and a script of its own.
-    assert found == {"display/templates/page.html.j2", "serving/static/page.html"}
+    # The pages of server and app are no templates: they have styles and scripts of their own.
+    pages = {"serving/static/page.html", "serving/device/index.html"}
+    assert found == {"display/templates/page.html.j2", *pages}
