@@ -1124,8 +1124,8 @@ for who, found in lights.items():
 #
 # Which of the ways of asking separates? The shipped network went on with each of them on LOL, for
 # 800 steps on crops of 96 pixels, and its last state was judged; in one row the losses have the
-# weights of the paper. All else is equal, the loss of PSNR by the short training included. There was
-# one training of each, so half a decibel may be chance. The table is printed from their record.
+# weights of the paper. All else is equal, the loss of PSNR by the short training included. There
+# was one training of each, so half a decibel may be chance. The table is printed from their record.
 
 
 # %%

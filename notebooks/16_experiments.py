@@ -1326,7 +1326,7 @@ print(f"{outside.any(1).mean():.0%} of 1000 times; 1 − 0.95²⁰ is {1 - 0.95*
 # go?
 #
 # <details><summary>Solution</summary>One limit for all kernels. Layers differ in the size of their
-# weights, above all the last, which began with zeros: some may then lose nearly everything.</details>
+# weights, above all the last, which began with zeros: some may then lose most.</details>
 
 # %% tags=["solution"]
 network.set_weights(dense)
