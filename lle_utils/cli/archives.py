@@ -19,14 +19,13 @@ def is_archive(options) -> bool:
     return bool(options.scheduler or options.processes or any(map(is_address, places)))
 
 
-def enhance_archived(options, memory: int, kinds, raw: bool, settings: str) -> int:
+def enhance_archived(options, memory: int, kinds, settings: str) -> int:
     """Enhance photos over worker processes.
 
     Args:
         options: Of `lle enhance`.
         memory: Bytes that a process may hold.
         kinds: Suffixes of what is taken from folders.
-        raw: Whether the method develops camera raw.
         settings: What is noted in results.
 
     Returns:
@@ -44,7 +43,7 @@ def enhance_archived(options, memory: int, kinds, raw: bool, settings: str) -> i
         return 0
     ended = enhance_archive(
         targets,
-        _work(options, memory, raw, settings, len(targets)),
+        _work(options, memory, settings, len(targets)),
         options.processes,
         options.scheduler,
         show=progress(len(targets)),
@@ -78,7 +77,7 @@ def _targets(options, kinds) -> dict[str, str]:
     return plan_anywhere(options.photos, output, naming, kinds, options.recursive)
 
 
-def _work(options, memory: int, raw: bool, settings: str, photos: int):
+def _work(options, memory: int, settings: str, photos: int):
     from lle_utils.enhancers.archive import Work
     from lle_utils.enhancers.classical import BASELINES
 
@@ -95,5 +94,4 @@ def _work(options, memory: int, raw: bool, settings: str, photos: int):
         quality=options.quality,
         at_once=options.workers or AT_ONCE,
         overwrite=options.overwrite,
-        raw=raw,
     )

@@ -69,13 +69,14 @@ def _enhance(options) -> int:
     settings = settings_text(options.method, options.level, options.quality)
     kinds = RAW_SUFFIXES if raw else READABLE
     if is_archive(options):
-        return enhance_archived(options, memory, kinds, raw, settings)
+        return enhance_archived(options, memory, kinds, settings)
     with standard_streams(options) as options:
-        return _enhance_files(options, memory, kinds, raw, settings)
+        return _enhance_files(options, memory, kinds, settings)
 
 
-def _enhance_files(options, memory: int, kinds, raw: bool, settings: str) -> int:
+def _enhance_files(options, memory: int, kinds, settings: str) -> int:
     from lle_utils.enhancers.batch import Outcome, enhance_photos, pending
+    from lle_utils.enhancers.factory import load_for_files
     from lle_utils.enhancers.targets import left_out
 
     targets = _targets(options, kinds)
@@ -89,10 +90,10 @@ def _enhance_files(options, memory: int, kinds, raw: bool, settings: str) -> int
         return 0
     outcome = Outcome()
     if wanted:
-        load = _load_developer if raw else _load_method
+        how = options.method, options.runtime, len(wanted), options.level, memory
         outcome = enhance_photos(
             wanted,
-            **load(options, memory, len(wanted)),
+            **load_for_files(*how),
             memory=memory,
             quality=options.quality,
             settings=settings,
@@ -134,22 +135,6 @@ def _targets(options, kinds) -> dict[Path, Path]:
     if output.exists() and photo.exists() and output.samefile(photo):
         raise ImageError(f"{photo} would be overwritten; photos never are. Choose another -o.")
     return {output: photo}
-
-
-def _load_method(options, memory: int, photos: int) -> dict:
-    """Return how photos are enhanced."""
-    from lle_utils.enhancers.factory import load_method
-
-    method = load_method(options.method, options.runtime, photos)
-    return {"enhance": lambda photo, memory: method(photo, options.level, memory)}
-
-
-def _load_developer(options, memory: int, photos: int) -> dict:
-    """Return how camera raw is developed, which leaves nothing to enhance."""
-    from lle_utils.enhancers.factory import load_developer
-
-    read = load_developer(options.method, options.level, memory, options.runtime)
-    return {"enhance": lambda photo, memory: photo, "read": read}
 
 
 def _wrong_option(options) -> str | None:

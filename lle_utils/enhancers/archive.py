@@ -11,7 +11,6 @@ from functools import cache
 from pathlib import Path
 
 from lle_utils.core.addresses import fetch, is_address, push, storage
-from lle_utils.core.photo_formats import read_photo
 from lle_utils.core.photo_metadata import read_note
 from lle_utils.enhancers.batch import (
     WITHOUT_EXIF,
@@ -22,9 +21,10 @@ from lle_utils.enhancers.batch import (
     settings_text,
 )
 from lle_utils.enhancers.enhancer import EnhancerError
-from lle_utils.enhancers.factory import load_developer, load_method
+from lle_utils.enhancers.factory import load_for_files
 
 _loading = threading.Lock()
+_load = cache(load_for_files)
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,6 @@ class Work:
         quality: Of JPEG, WebP and HEIC files, 1 to 100.
         at_once: Photos in work at once in a process: one is enhanced while another is on its way.
         overwrite: Do again what is done.
-        raw: Whether the method develops camera raw.
     """
 
     method: str
@@ -53,7 +52,6 @@ class Work:
     quality: int
     at_once: int
     overwrite: bool
-    raw: bool
 
 
 @dataclass(frozen=True)
@@ -94,13 +92,13 @@ def enhance_batch(
     """
     _check_weights(work)
     with _loading:
-        loaded = _load(work.method, work.runtime, work.photos, work.level, work.memory, work.raw)
+        loaded = _load(work.method, work.runtime, work.photos, work.level, work.memory)
     with (
         tempfile.TemporaryDirectory(dir=folder) as own,
         ThreadPoolExecutor(work.at_once) as pool,
     ):
         folders = [Path(own) / str(number) for number in range(len(batch))]
-        return list(pool.map(lambda pair, own: _end(*pair, work, own, *loaded), batch, folders))
+        return list(pool.map(lambda pair, own: _end(*pair, work, own, **loaded), batch, folders))
 
 
 def _check_weights(work: Work) -> None:
@@ -110,18 +108,6 @@ def _check_weights(work: Work) -> None:
             f"A worker has another {work.method} than this machine: its results would say "
             f"{here!r}, not {work.settings!r}. Give all the same version of the package."
         )
-
-
-@cache
-def _load(
-    method: str, runtime: str, photos: int, level: float | None, memory: int, raw: bool
-) -> tuple:
-    """Return how photos are enhanced and read."""
-    if raw:
-        develop = load_developer(method, level, memory, runtime)
-        return (lambda photo, memory: photo), develop
-    enhance = load_method(method, runtime, photos)
-    return (lambda photo, memory: enhance(photo, level, memory)), read_photo
 
 
 def _end(target: str, photo: str, work: Work, folder: Path, enhance, read) -> Ended:

@@ -13,7 +13,7 @@ import numpy as np
 
 from lle_utils.core.exposure import reach
 from lle_utils.core.images import as_float, convert_like
-from lle_utils.core.photo_formats import Photo
+from lle_utils.core.photo_formats import Photo, read_photo
 from lle_utils.core.photo_metadata import read_metadata
 from lle_utils.data.raw import read_raw
 from lle_utils.enhancers.brightness import default_level
@@ -148,6 +148,30 @@ def load_developer(
         return Photo(pixels, read_metadata(path.read_bytes()))
 
     return develop
+
+
+def load_for_files(
+    name: str | os.PathLike, runtime: str, photos: int, level: float | None, memory: int
+) -> dict[str, Callable]:
+    """Load a method as `lle_utils.enhancers.batch.enhance_photos` takes it.
+
+    Args:
+        name: As of `load_method`, or an enhancer that develops camera raw, which leaves nothing
+            to enhance.
+        runtime, photos: As of `load_method`.
+        level, memory: As of `load_developer`.
+
+    Returns:
+        ``enhance`` and ``read``.
+
+    Raises:
+        FileNotFoundError, EnhancerError, ImportError, ExportError: As `load_method`.
+    """
+    if name not in BASELINES and is_raw(name):
+        develop = load_developer(name, level, memory, runtime)
+        return {"enhance": lambda photo, memory: photo, "read": develop}
+    method = load_method(name, runtime, photos)
+    return {"enhance": lambda photo, memory: method(photo, level, memory), "read": read_photo}
 
 
 def _load(name: str | os.PathLike, runtime: str, photos: int = 1) -> Enhancer | RawEnhancer:

@@ -90,6 +90,18 @@ def _measure(
     return _Measured(images, values, sorted(sizes), seconds / max(len(images), 1))
 
 
+def pooled(records: Sequence[Mapping], metric: str) -> tuple[list[float], list[str]]:
+    """Return the mean value of each photo over the records that it is in, and its scene."""
+    values: dict[str, list[float]] = {}
+    scene_of: dict[str, str] = {}
+    for record in records:
+        names, scenes = record["images"], record["scenes"] or record["images"]
+        for name, scene, value in zip(names, scenes, record["values"][metric], strict=True):
+            values.setdefault(name, []).append(value)
+            scene_of[name] = scene
+    return [float(np.mean(v)) for v in values.values()], [scene_of[name] for name in values]
+
+
 def join_records(method: str, records: Sequence[Mapping], seed: int = 0) -> dict:
     """Join records, such as those of one method in several folds, or with several seeds.
 
@@ -102,18 +114,13 @@ def join_records(method: str, records: Sequence[Mapping], seed: int = 0) -> dict
         A record of every photo that is in one of them; a photo that is in several has the mean of
         their values. What its ``data`` says is what each of them says.
     """
-    values: dict[str, dict[str, list[float]]] = {name: {} for name in records[0]["values"]}
-    scenes: dict[str, object] = {}
-    for record in records:
-        scenes |= zip(record["images"], record["scenes"] or record["images"], strict=True)
-        for metric, own in values.items():
-            for image, value in zip(record["images"], record["values"][metric], strict=True):
-                own.setdefault(image, []).append(value)
-    means = {n: [float(np.mean(v)) for v in own.values()] for n, own in values.items()}
+    found = {name: pooled(records, name) for name in records[0]["values"]}
+    means = {name: values for name, (values, _) in found.items()}
+    images = list(dict.fromkeys(image for record in records for image in record["images"]))
     sizes = sorted({size for record in records for size in record["sizes"]})
     seconds = float(np.mean([record["seconds"] for record in records]))
-    measured = _Measured(list(scenes), means, sizes, seconds)
-    of_scene = None if records[0]["scenes"] is None else list(scenes.values())
+    measured = _Measured(images, means, sizes, seconds)
+    of_scene = None if records[0]["scenes"] is None else next(iter(found.values()))[1]
     data = "; ".join(dict.fromkeys(record["data"] for record in records))
     return _record(method, measured, of_scene, data, seed)
 

@@ -11,6 +11,7 @@ import numpy as np
 from lle_utils.display.charts import interval_plot
 from lle_utils.display.html_page import Part, write_page
 from lle_utils.evaluation.bootstrap import interval_if_enough
+from lle_utils.evaluation.scoring import pooled
 from lle_utils.experiments.result_store import read_plan
 from lle_utils.experiments.running import read_results
 from lle_utils.experiments.search_results import search_parts
@@ -34,18 +35,6 @@ def group_records(results: Sequence[Mapping]) -> dict[tuple[str, str], list[dict
         for record in result["records"]:
             found.setdefault((result["group"], record["method"]), []).append(record)
     return found
-
-
-def pooled(records: Sequence[Mapping], metric: str) -> tuple[list[float], list[str]]:
-    """Return the mean value of each photo over the runs that judged by it, and its scene."""
-    values: dict[str, list[float]] = {}
-    scene_of: dict[str, str] = {}
-    for record in records:
-        names, scenes = record["images"], record["scenes"] or record["images"]
-        for name, scene, value in zip(names, scenes, record["values"][metric], strict=True):
-            values.setdefault(name, []).append(value)
-            scene_of[name] = scene
-    return [float(np.mean(v)) for v in values.values()], [scene_of[name] for name in values]
 
 
 def run_state(result: Mapping) -> str:

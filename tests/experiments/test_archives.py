@@ -38,7 +38,7 @@ def enhance(*words):
 def work(**changes):
     wanted = {"method": "gamma", "level": None, "quality": 95}
     settings = settings_text(*wanted.values())
-    rest = {"runtime": "auto", "memory": 10**9, "at_once": 2, "overwrite": False, "raw": False}
+    rest = {"runtime": "auto", "memory": 10**9, "at_once": 2, "overwrite": False}
     return archive.Work(**wanted | rest | {"settings": settings, "photos": 4} | changes)
 
 
