@@ -978,7 +978,7 @@ facts = {"data": source, "pairs": len(train_pairs), "precision": precision}
 facts |= {"width": width, "levels": levels, "norm": norm, "dropout": dropout}
 facts |= {"grow": upsampling, "judge_width": discriminator_width}  # keys of the first cards
 facts |= {"pixel_weight": lambdas[-1], "ssim_weight": ssim_weight}
-facts |= {"warm_stages": warm_stages, "warm_rate": warm_rate}
+facts |= {"warm_stages": warm_stages, "warm_rate": warm_rate, "begin": begin}
 facts |= {"judge_rate": discriminator_rate}
 
 # %% [markdown]

@@ -929,7 +929,7 @@ final.set_weights(gan.generator.get_weights())
 facts = {"data": source, "pairs": len(train_pairs), "precision": precision}
 facts |= {"width": width, "blocks": blocks, "judge_width": discriminator_width}
 facts |= {"pixel_weight": lambdas[-1], "ssim_weight": ssim_weight}
-facts |= {"warm_stages": warm_stages, "warm_rate": warm_rate}
+facts |= {"warm_stages": warm_stages, "warm_rate": warm_rate, "begin": begin}
 
 # %% [markdown]
 # Saved and loaded again, as a user would. Two findings are put to the test once more: does the same

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from argparse import ArgumentParser
@@ -31,6 +32,9 @@ def add_notebook_commands(commands) -> None:
     train.add_argument("--source", help=f"{SOURCE_HELP} (that of the profile)")
     _add_profile(train)
     _add_set(train)
+    train.add_argument(
+        "--devices", type=int, metavar="N", help="share every batch between N devices, under JAX"
+    )
     report = command(commands, "report", _report, "Write the report of notebooks that have run.")
     report.add_argument("folder", nargs="?", type=Path, help="folder of the run (runs/quick)")
     book = command(commands, "book", _book, "Build a site of notebooks that have run.")
@@ -132,13 +136,34 @@ def _train(options) -> int:
     notebook = training_notebook(options.name)
     settings = [_placed(setting) for setting in options.settings]
     read_settings(settings, {notebook: parameters_of(notebook)})  # before photos are packed
+    output = _take_devices(options)
     if options.source:
         settings.append(f"source={_found(options.source)}")
-    results = run_notebooks([notebook], options.profile, options.output, settings=settings)
+    results = run_notebooks([notebook], options.profile, output, settings=settings)
     failed = _conclude(results, results[0].seconds)
     for card in sorted(results[0].path.with_suffix("").glob("*/card.json")):
         print(f"Enhancer: {card.parent} (try: lle enhance PHOTO --method {card.parent})")
     return failed
+
+
+def _take_devices(options) -> Path | None:
+    """Tell the notebook's process of the devices; return the folder of results.
+
+    Of several processes that train together each but the first gets a folder of its own in it.
+    """
+    from lle_utils.core.devices import DEVICES_VARIABLE, PROCESS_VARIABLE, DeviceError
+    from lle_utils.core.errors import require
+    from lle_utils.core.paths import project_root
+
+    if options.devices is None:
+        return options.output
+    if options.devices < 1:
+        raise DeviceError(f"--devices {options.devices}: expected 1 or more.")
+    require("jax", "jax", "Training on several devices")
+    os.environ.update({"KERAS_BACKEND": "jax", DEVICES_VARIABLE: str(options.devices)})
+    folder = options.output or project_root() / "runs" / options.profile
+    process = os.environ.get(PROCESS_VARIABLE, "0")
+    return folder if process == "0" else folder / f"process_{process}"
 
 
 def _placed(setting: str) -> str:

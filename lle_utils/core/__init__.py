@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "backend": ["CardMemory", "card_memory", "compile_options", "dtype_policy", "set_seed"],
+        "devices": ["DeviceError", "device_count", "own_part", "use_devices"],
         "environment": [
             "available_memory",
             "machine",

@@ -1,4 +1,4 @@
-"""What a notebook does before anything else, wherever it was opened: profile, Drive, GPU."""
+"""What a notebook does before anything else, wherever it was opened: profile, Drive, devices."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from lle_utils.core.devices import use_chosen_devices
 from lle_utils.core.paths import PACK_DIR_VARIABLE
 from lle_utils.notebook_tools.cells import parameters_of
 from lle_utils.notebook_tools.run import load_profile
@@ -24,6 +25,7 @@ def start(name: str, namespace: dict[str, Any]) -> None:
     - ``output_dir = "drive"`` mounts Google Drive in Colab; results, checkpoints and packs go to
       ``low-light-notebooks`` there, so that a session that was disconnected goes on.
     - TensorFlow, if it is at work, takes a GPU's memory as it needs it, not all at once.
+    - Where ``lle train --devices`` asks for it, devices share every batch.
 
     Args:
         name: The notebook, such as ``04_mirnet``.
@@ -31,6 +33,7 @@ def start(name: str, namespace: dict[str, Any]) -> None:
 
     Raises:
         ParameterError: If there is no such profile.
+        DeviceError: If there are fewer devices than asked for.
         RuntimeError: If Drive is asked for outside Colab.
     """
     changed = _apply_profile(name, namespace)
@@ -43,6 +46,7 @@ def start(name: str, namespace: dict[str, Any]) -> None:
         namespace["output_dir"] = str(folder / name)
         print(f"Results go to {namespace['output_dir']}")
     _grow_gpu_memory()
+    use_chosen_devices()
 
 
 def _apply_profile(name: str, namespace: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from lle_utils.core.backend import card_memory, compile_options
+from lle_utils.core.devices import device_count, own_part
 from lle_utils.core.environment import available_memory, resident_memory, watch_memory
 from lle_utils.data.batches import PairStream
 from lle_utils.training import checkpoints
@@ -19,9 +20,9 @@ from lle_utils.training.gan import GAN, cross_entropy
 def estimate_training(model: keras.Model, crop: int, batch_size: int, steps: int) -> dict:
     """Measure a few training steps, print what the planned run needs, refuse what cannot fit.
 
-    Steps with one crop and with two show how memory grows; only if the whole batch fits are
-    steps of it timed. They are compiled as `fit` compiles them, so that the run that follows
-    need not do it again. The model's state is put back afterwards.
+    Steps with one crop per device and with two show how memory grows; only if the whole batch
+    fits are steps of it timed. They are compiled as `fit` compiles them, so that the run that
+    follows need not do it again. The model's state is put back afterwards.
 
     Args:
         model: Built and compiled model, images in and out.
@@ -39,10 +40,11 @@ def estimate_training(model: keras.Model, crop: int, batch_size: int, steps: int
     """
     card = card_memory()
     available = card.limit if card else resident_memory() + available_memory()
-    _trial(model, crop, 1)  # pays for what is needed once
-    one, two = (_trial(model, crop, n)[1] for n in (1, 2))
-    batch_alone = 2 * 3 * 4 * crop**2  # both sides of a pair in 32 bits
-    needed = max(one, two) + max(batch_size - 2, 0) * max(two - one, batch_alone)
+    share = device_count()  # the fewest crops that a step can have
+    _trial(model, crop, share)  # pays for what is needed once
+    one, two = (_trial(model, crop, n * share)[1] for n in (1, 2))
+    batch_alone = 2 * 3 * 4 * crop**2 * share  # both sides of a pair in 32 bits
+    needed = max(one, two) + max(batch_size / share - 2, 0) * max(two - one, batch_alone)
     if needed > available:
         raise MemoryError(
             f"A step of {batch_size} crops of {crop}x{crop} needs about {needed / 1e9:.1f} GB "
@@ -95,7 +97,7 @@ def step_seconds(model: keras.Model, crop: int, batch_size: int, steps: int) -> 
     photo = np.random.default_rng(0).integers(0, 256, (crop, crop, 3), np.uint8)
     stream = PairStream([photo], [photo], crop, batch_size, steps=steps)
     clock = _Clock()
-    model.fit(stream, shuffle=False, callbacks=[clock], verbose=0)
+    model.fit(own_part(stream), shuffle=False, callbacks=[clock], verbose=0)
     return np.diff(clock.ends).tolist()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 
+from lle_utils.core.devices import check_alike, own_part
 from lle_utils.training.checkpoints import Checkpoint, load_checkpoint, use_average
 
 
@@ -44,10 +45,13 @@ def fit(
 
     Raises:
         CheckpointError: If the checkpoint does not fit the model.
+        DeviceError: If batches cannot be shared by the devices of `lle_utils.core.use_devices`.
     """
+    part = own_part(stream)
     done, history = 0, {}
     if Path(checkpoint).exists():
         done, history = load_checkpoint(checkpoint, model)
+    check_alike(done)
     keeper = Checkpoint(checkpoint, history, best)
     ending = _End(history, stop or (lambda history: ""))
     if done < epochs and not ending.reason():
@@ -57,7 +61,7 @@ def fit(
         # Left to the first step, making the optimizer's variables means tracing it twice.
         model.optimizer.build(model.trainable_variables)
         model.fit(
-            stream,
+            part,
             epochs=epochs,
             initial_epoch=done,
             shuffle=False,

@@ -115,8 +115,10 @@ class Run:
             about: What holds however it was trained: name, method, inputs, multiple and halo.
             licence: Of the training data.
             history: Of the training, if its best epoch by ``val_psnr`` was kept.
-            **facts: More about the training, such as ``data`` and ``pairs``.
+            **facts: More about the training, such as ``data`` and ``pairs``. Empty texts are left
+                out.
         """
+        facts = {name: value for name, value in facts.items() if value != ""}
         told = {"split": "train", "seed": self.seed, **facts}
         told |= {name: getattr(self, name) for name in SCHEDULE}
         told["hardware"] = f"{usable_cores()} CPU cores"
