@@ -32,7 +32,7 @@ from lle_utils.enhancers.storage import (
 )
 from lle_utils.nn.complexity import bytes_per_pixel
 
-pytest.importorskip("onnxruntime", reason="pip install onnxruntime")
+onnxruntime = pytest.importorskip("onnxruntime", reason="pip install onnxruntime")
 
 LARGEST_FILE = 25 * 2**20  # bytes
 OPENVINO_NAMES = ("lumen_tiny", "pix2pix")  # one that sees its surroundings, one that sees all
@@ -210,6 +210,10 @@ def test_of_ones_own_the_form_is_taken_where_there_is_one_until_the_network_chan
     assert main.main(["export", str(own), "--beside"]) == 0
     assert "own: largest difference from Keras" in capsys.readouterr().out
     assert is_current(own)
+    session = onnxruntime.InferenceSession(own / "model.onnx")
+    facts = session.get_modelmeta().custom_metadata_map
+    assert (facts["name"], facts["licence"]) == ("own", "MIT")
+    assert session.get_inputs()[0].shape == ["batch", "height", "width", 3]
     assert farthest(load_method(own, "onnx")(low), by_keras) <= 1
     (own / "model.keras").rename(own / "kept.keras")
     assert farthest(load_method(own)(low), by_keras) <= 1
