@@ -97,7 +97,7 @@ def write_example(enhancer: Enhancer, path: Path) -> None:
     """
     script = example_path(path)
     lines = [
-        f'inputs["{i.name}"] = np.full((1, {i.width}), {i.usual}, np.float32)  # {i.meaning}\n'
+        f'# {i.meaning}\ninputs["{i.name}"] = np.full((1, {i.width}), {i.usual}, np.float32)\n'
         for i in more_inputs(enhancer)
     ]
     text = EXAMPLE.format(
