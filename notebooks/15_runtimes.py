@@ -235,7 +235,8 @@ for target in enhancers.EXPORT_TARGETS:
 # %% [markdown]
 # What is in such a file? The list of operations, and the numbers. One Keras layer may become
 # several operations, and several may become one; what does not depend on the photo is computed once
-# and for all.
+# and for all. What stands around the network is in it too: photos of any size are padded, and
+# results cut. Beside the ONNX file lies a program of a few lines that enhances a photo with it.
 
 
 # %%
@@ -252,7 +253,8 @@ if "onnx" in written:
     print(f"{counted.total()} operations:", ", ".join(f"{n} {op}" for op, n in counted.items()))
 
 # %% [markdown]
-# Exports answer like a Keras model, so they take its place in an `Enhancer`, which pads and cuts.
+# Exports answer like a Keras model, so they take its place in an `Enhancer`, which pads and cuts
+# for the network that int8 is.
 # OpenVINO can also choose a precision by the processor (`openvino-fast`): where there are
 # instructions for bfloat16, which has 8 significant bits, it computes in that.
 
@@ -823,7 +825,7 @@ Markdown(core.markdown_table(["PSNR against Keras (dB)", *others], rows))
 # **Not every network can be exported**, and not to everything. `export_enhancer` says why:
 
 # %%
-for name, target in (("mirnet", "int8"), ("shed_light", "onnx")):
+for name, target in (("mirnet", "int8"), ("raw_unet", "onnx")):
     attempt(lambda name=name, to=target: export_enhancer(load_enhancer(name), to, target_folder))
 
 # %% [markdown]

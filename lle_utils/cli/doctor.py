@@ -12,6 +12,7 @@ USES = {  # of the extras, in the order in which they are told
     "": "lle enhance, lle methods",
     "photos": "HEIC, camera raw and 16 bits",
     "video": "lle video",
+    "completion": "lle completion",
     "serve": "the web page of lle serve",
     "train": "data sets, scores, and with one of the next three training and --runtime keras",
     "cpu": "TensorFlow without a graphics card",

@@ -43,16 +43,20 @@ def _export_beside(names: list[str] | None) -> None:
 
 def _export_to(options) -> None:
     from lle_utils.enhancers.export import export_enhancer
+    from lle_utils.enhancers.export_notes import example_path
     from lle_utils.enhancers.storage import load_enhancer
 
     with extra_installed("export"):
         enhancer = load_enhancer(options.name)
         path, measured = export_enhancer(enhancer, options.to, options.output)
-    divisor = enhancer.size_divisor
-    sides = f"sides divisible by {divisor}" if divisor > 1 else "any size"
+    sides = "any size"
+    if options.to == "int8" and (divisor := enhancer.size_divisor) > 1:
+        sides = f"sides divisible by {divisor}"
     print(
         f"{path}: {measured['bytes'] / 1e6:.2f} MB; "
-        f"input (1, H, W, 3) float32 in [0, 1], {sides}\n"
+        f"input (batch, height, width, 3) float32 in [0, 1], {sides}\n"
         f"Against Keras on {measured['data']}: largest difference {measured['difference']:.2g}, "
         f"PSNR {measured['psnr']:.1f} dB; PSNR lost {measured['loss']:.3f} dB"
     )
+    if options.to == "onnx":
+        print(f"{example_path(path)} is a program that enhances a photo with it.")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from lle_utils.cli.command import complain
+from lle_utils.cli.completion import add_completion
 from lle_utils.cli.data_sets import add_data_commands
 from lle_utils.cli.doctor import add_doctor
 from lle_utils.cli.experiments import add_experiment_commands
@@ -81,6 +82,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add_commands in GROUPS_OF_COMMANDS:
         add_commands(commands)
+    add_completion(commands, parser)
     return parser
 
 

@@ -106,7 +106,7 @@ def _evaluate(options) -> int | None:
             data += "; the method was trained on some of them"
         records[name] = evaluate(
             name,
-            load_method(name, "keras"),
+            load_method(name),
             tqdm(judged_on.pairs, desc=name, unit="photo"),
             metrics,
             data=data,
@@ -114,7 +114,7 @@ def _evaluate(options) -> int | None:
             level_told=options.level_told,
         )
     path = save_records(record, records.values(), folder)
-    if record == "lol_val":
+    if record == "lol_val" and folder is None:
         _record_in_cards(records)
     columns = dict.fromkeys([*LEADERBOARD, *metrics])
     print(f"{leaderboard(records, list(columns))}\n\nRecord: {path}")
@@ -186,7 +186,7 @@ def _behavior(options) -> None:
     except FileNotFoundError:
         records = {}
     for name in options.method or [*BASELINES, *list_enhancers()]:
-        shown, enhance = tqdm(photos, desc=name, unit="photo"), load_method(name, "keras")
+        shown, enhance = tqdm(photos, desc=name, unit="photo"), load_method(name)
         records[name] = behavior.measure_behavior(
             name, enhance, shown, data=data, factors=options.factors
         )

@@ -17,6 +17,7 @@ PACKAGES = (
     "tensorflow",
     "tensorflow-cpu",
     "jax",
+    "onnxruntime",
     "numpy",
     "scipy",
     "scikit-image",

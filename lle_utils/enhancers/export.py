@@ -14,9 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from lle_utils.core.images import pad_to_divisor, round_up, to_float
+from lle_utils.core.exposure import reach
+from lle_utils.core.images import pad_to_divisor, to_float
 from lle_utils.data.samples import default_source, sample_pairs
+from lle_utils.enhancers.brightness import default_level
 from lle_utils.enhancers.enhancer import Enhancer
+from lle_utils.enhancers.export_notes import (
+    example_path,
+    facts,
+    outputs,
+    usual_inputs,
+    write_example,
+)
 from lle_utils.enhancers.exported import (
     INT8_CURVES,
     INT8_NETWORK,
@@ -24,6 +33,8 @@ from lle_utils.enhancers.exported import (
     Exported,
     ExportError,
 )
+from lle_utils.enhancers.onnx_file import write_onnx_file
+from lle_utils.enhancers.raw_enhancer import RawEnhancer
 from lle_utils.enhancers.runtimes import EXPORT_SUFFIXES, EXPORT_TARGETS
 from lle_utils.enhancers.sessions import import_openvino
 from lle_utils.nn import frozen_layers
@@ -33,6 +44,7 @@ SYNTHETIC_SIZE = (160, 240)  # height and width of such photos where LOL is miss
 LARGEST_DIFFERENCE = 1e-4  # of any value of a float export from Keras
 LARGEST_LOSS = 0.1  # dB of PSNR that an export may cost
 EXAMPLE_SIDE = 96  # pixels of the photos that a network is called with while it is written
+EXAMPLE = np.zeros((1, EXAMPLE_SIDE, EXAMPLE_SIDE, 3), np.float32)
 
 
 def export_enhancer(
@@ -41,9 +53,10 @@ def export_enhancer(
     """Write an enhancer for another runtime and compare it with Keras before it appears.
 
     Args:
-        enhancer: One that takes ``low`` alone, or ``low`` and ``gain``.
+        enhancer: One that enhances photos.
         target: One of `EXPORT_TARGETS`. ``int8`` quantises the network of a curve method alone
-            and applies its curves in float: `INT8_NETWORK` and `INT8_CURVES` in a folder.
+            and applies its curves in float: `INT8_NETWORK` and `INT8_CURVES` in a folder. The
+            others hold the `whole` of it, and ``onnx`` has an example beside it.
         folder: Where to.
 
     Returns:
@@ -57,8 +70,9 @@ def export_enhancer(
     _check_exportable(enhancer, target)
     folder = Path(folder)
     path = folder / f"{enhancer.name}{EXPORT_SUFFIXES[target]}"
-    if path.exists():
-        raise ExportError(f"{path} exists; remove it, or choose another folder.")
+    for taken in (path, example_path(path)):
+        if taken.exists():
+            raise ExportError(f"{taken} exists; remove it, or choose another folder.")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as temporary:
         draft = Path(temporary) / path.name
@@ -66,10 +80,12 @@ def export_enhancer(
         _check_parity(f"{enhancer.name} as {target}", target, measured)
         measured["bytes"] = _size(draft)
         shutil.move(draft, path)
+    if target == "onnx":
+        write_example(enhancer, path)
     return path, measured
 
 
-def _check_exportable(enhancer: Enhancer, target: str) -> None:
+def _check_exportable(enhancer: Enhancer | RawEnhancer, target: str) -> None:
     import keras
 
     if target not in EXPORT_TARGETS:
@@ -79,10 +95,10 @@ def _check_exportable(enhancer: Enhancer, target: str) -> None:
             f"Exporting works under TensorFlow, not {keras.backend.backend()}: "
             f"set KERAS_BACKEND=tensorflow and call it again."
         )
-    if enhancer.has_strength:
+    if isinstance(enhancer, RawEnhancer):
         raise ExportError(
-            f"{enhancer.name} takes {', '.join(enhancer.card['inputs'])}; only an enhancer with "
-            "the input low, or low and gain, can be exported."
+            f"{enhancer.name} develops camera raw, and a photo cannot be exported without its "
+            f"reading; `lle export {enhancer.name} --beside` writes its network for ONNX Runtime."
         )
 
 
@@ -124,11 +140,10 @@ def parity(enhancer: Enhancer, exported: Exported) -> dict:
     """
     from lle_utils.metrics.pixelwise import psnr
 
-    other = Enhancer(exported, enhancer.card)
     difference, error, ours, theirs = 0.0, [], [], []
-    for pair in sample_pairs("val", COMPARED_PHOTOS, SYNTHETIC_SIZE):
-        low, normal = map(to_float, pair)
-        expected, got = enhancer.enhance(low), other.enhance(low)
+    for photo, normal in sample_pairs("val", COMPARED_PHOTOS, SYNTHETIC_SIZE):
+        normal, expected = to_float(normal), _by_keras(enhancer, photo)
+        got = _by_export(enhancer, exported, to_float(photo))
         difference = max(difference, float(np.abs(got - expected).max()))
         error.append(float(np.mean((got - expected) ** 2)))
         ours.append(psnr(expected, normal))
@@ -140,6 +155,20 @@ def parity(enhancer: Enhancer, exported: Exported) -> dict:
         "psnr": float(-10 * np.log10(max(np.mean(error), 1e-20))),
         "loss": float(np.mean(ours) - np.mean(theirs)),
     }
+
+
+def _by_keras(enhancer: Enhancer, photo: np.ndarray) -> np.ndarray:
+    """Return what an enhancer makes of a small photo of 8 bits, not rounded to them."""
+    low, level = to_float(photo), default_level(photo) if enhancer.has_gain else None
+    result = enhancer.runner(photo, low, True, level, 1.0, None)(low)
+    return result if level is None else reach(result, level)(result)
+
+
+def _by_export(enhancer: Enhancer, exported: Exported, low: np.ndarray) -> np.ndarray:
+    if not exported.any_size:
+        return Enhancer(exported, enhancer.card).enhance(low)
+    more = usual_inputs(enhancer)
+    return exported.predict_on_batch([low[None], *more] if more else low[None])[0]
 
 
 @contextmanager
@@ -161,11 +190,13 @@ def _write(enhancer: Enhancer, target: str, path: Path) -> None:
     if target == "int8":
         _write_int8(enhancer, path)
         return
-    model, side = portable(enhancer.model, target), round_up(EXAMPLE_SIDE, enhancer.size_divisor)
-    example = np.zeros((1, side, side, 3), np.float32)
-    gain = [np.ones((1, 1), np.float32)] if enhancer.has_gain else []
-    model.predict_on_batch([example, *gain] if gain else example)  # ONNX wants it called once
-    if target == "openvino":
+    from lle_utils.enhancers.whole import whole
+
+    plain = enhancer.model if enhancer.has_strength else portable(enhancer.model, target)
+    model, example = whole(enhancer, plain), [EXAMPLE, *usual_inputs(enhancer)]
+    if target == "onnx":
+        write_onnx_file(model, example, path, facts(enhancer), list(outputs(enhancer)))
+    elif target == "openvino":
         _write_openvino(model, path)
     else:
         formats = {"saved_model": "tf_saved_model"}

@@ -23,7 +23,10 @@ Network = Callable[..., np.ndarray]  # a batch of photos, and what else it takes
 
 
 class Exported:
-    """An exported model, with the one method of a Keras model that `Enhancer` calls.
+    """An exported enhancer, with the one method of a Keras model that `Enhancer` calls.
+
+    It takes photos of any size and, beside them, what `more_inputs` says; int8 is the network of
+    an enhancer alone and needs an `Enhancer` around it, which pads.
 
     Not to be called by several threads at once: OpenVINO may then wait for itself for ever.
 
@@ -31,6 +34,9 @@ class Exported:
         path: As written by `lle_utils.enhancers.export_enhancer`.
         exact: Whether OpenVINO computes in float32. Otherwise it takes the precision that the
             processor is quickest in, bfloat16 on newer ones, and results may be off by 1/255.
+
+    Attributes:
+        any_size: Whether photos may have any size, and need no `Enhancer`.
 
     Raises:
         FileNotFoundError: If there is nothing.
@@ -42,6 +48,7 @@ class Exported:
         if not path.exists():
             raise FileNotFoundError(f"{path}: no such export.")
         self._run = _load(path, exact)
+        self.any_size = not (path / INT8_NETWORK).is_file()
 
     def predict_on_batch(self, inputs: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
         """Run the network as that of Keras: photos ``(N, H, W, 3)``, or a list of all inputs."""
@@ -71,7 +78,12 @@ def _load_saved_model(path: Path) -> Network:
     import tensorflow as tf
 
     loaded = tf.saved_model.load(str(path))
-    return lambda *arrays: loaded.serve(arrays[0] if len(arrays) == 1 else [*arrays]).numpy()
+
+    def run(*arrays: np.ndarray) -> np.ndarray:
+        found = loaded.serve(arrays[0] if len(arrays) == 1 else [*arrays])
+        return (found[0] if isinstance(found, (list, tuple)) else found).numpy()
+
+    return run
 
 
 def _load_litert(path: Path) -> Network:
@@ -80,7 +92,8 @@ def _load_litert(path: Path) -> Network:
     interpreter = Interpreter(str(path), num_threads=os.cpu_count())
     names = interpreter.get_signature_runner().get_input_details()
     inputs = [names[name] for name in photo_first(names)]
-    output = interpreter.get_output_details()[0]["index"]
+    photos = max(interpreter.get_output_details(), key=lambda entry: len(entry["shape"]))
+    output = photos["index"]
     shapes: list = []
 
     def run(*arrays: np.ndarray) -> np.ndarray:

@@ -7,7 +7,6 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -29,6 +28,7 @@ from lle_utils.enhancers.export import (
 )
 from lle_utils.enhancers.exported import ExportError
 from lle_utils.enhancers.fixed_statistics import with_told_statistics
+from lle_utils.enhancers.onnx_file import about, write_onnx_file
 from lle_utils.enhancers.onnx_form import FULL, KERAS_HASH, MEAN, SCALE, load_onnx
 from lle_utils.enhancers.raw_enhancer import RawEnhancer
 from lle_utils.enhancers.shared_curves import SharedCurves
@@ -65,7 +65,7 @@ def write_onnx(name: str | os.PathLike) -> float:
         ImportError: If a package of the extra ``export`` is not installed.
     """
     enhancer, folder = load_enhancer(name), enhancer_folder(name)
-    facts = {KERAS_HASH: sha256(model_path(folder))}
+    facts = about(enhancer.card) | {KERAS_HASH: sha256(model_path(folder))}
     needed = bytes_per_pixel(enhancer.model, enhancer.card["multiple"])
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as temporary:
         draft = Path(temporary)
@@ -90,7 +90,7 @@ def _write_networks(enhancer: Enhancer | RawEnhancer, folder: Path, facts: dict)
     if "level" not in enhancer.card["inputs"]:
         model = portable(with_told_statistics(enhancer.model), "onnx")
         more = [np.ones((1, entry.shape[-1]), np.float32) for entry in model.inputs[1:]]
-        _write(model, [example, *more], folder / ONNX_FILES[0], facts)
+        write_onnx_file(model, [example, *more], folder / ONNX_FILES[0], facts)
         _write_maps(enhancer, folder / MAPS_FILE, facts)
         return
     parts = parts_of(enhancer.model)
@@ -100,9 +100,9 @@ def _write_networks(enhancer: Enhancer | RawEnhancer, folder: Path, facts: dict)
         keras.Input(t.shape[1:], name=f"part_{i}") for i, t in enumerate(parts.decoder.inputs)
     ]
     facts = facts | {MEAN: json.dumps(parts.mean.tolist()), FULL: str(parts.full)}
-    _write(parts.encoder, [example], folder / STRENGTH_FILES[0], facts)
+    write_onnx_file(parts.encoder, [example], folder / STRENGTH_FILES[0], facts)
     decoder = keras.Model(inputs, parts.decoder(inputs))
-    _write(decoder, features, folder / STRENGTH_FILES[1], facts)
+    write_onnx_file(decoder, features, folder / STRENGTH_FILES[1], facts)
 
 
 def _write_maps(enhancer: Enhancer | RawEnhancer, path: Path, facts: dict) -> None:
@@ -120,7 +120,8 @@ def _write_maps(enhancer: Enhancer | RawEnhancer, path: Path, facts: dict) -> No
         return np.asarray(draw.predict_on_batch(low[None]))[0]
 
     if _curves_agree(enhancer, SharedCurves(run, scale)):
-        _write(draw, [np.zeros((1, 4, 4, 3), np.float32)], path, facts | {SCALE: str(scale)})
+        example = np.zeros((1, 4, 4, 3), np.float32)
+        write_onnx_file(draw, [example], path, facts | {SCALE: str(scale)})
 
 
 def _curves_agree(enhancer: Enhancer, curves: SharedCurves) -> bool:
@@ -131,16 +132,6 @@ def _curves_agree(enhancer: Enhancer, curves: SharedCurves) -> bool:
         if np.abs(to_float(curves.enhance(photo)) - whole).max() > 0.5 / 255:
             return False
     return True
-
-
-def _write(model: Any, example: list, path: Path, facts: dict) -> None:
-    import onnx
-
-    model.predict_on_batch(example if len(example) > 1 else example[0])  # it must be called once
-    model.export(str(path), format="onnx", verbose=False)
-    written = onnx.load(path)
-    onnx.helper.set_model_props(written, facts)
-    onnx.save(written, path)
 
 
 def _difference(first: Enhancer | RawEnhancer, second: Enhancer | RawEnhancer) -> float:

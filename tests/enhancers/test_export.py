@@ -1,29 +1,36 @@
 """Exports, run in their own runtimes against Keras."""
 
+import json
 import logging
 import os
 import subprocess
 import sys
 import warnings
+from importlib.metadata import version
 
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from lle_utils.cli import main
-from lle_utils.core.images import to_float
+from lle_utils.core.images import to_float, to_uint8
 from lle_utils.data import synthetic
 from lle_utils.enhancers import export
 from lle_utils.enhancers.enhancer import Enhancer
 from lle_utils.enhancers.export import LARGEST_DIFFERENCE, export_enhancer
+from lle_utils.enhancers.export_notes import usual_inputs
 from lle_utils.enhancers.exported import Exported, ExportError
 from lle_utils.enhancers.storage import load_enhancer
 from lle_utils.nn import Expose
 
-pytest.importorskip("onnxruntime", reason="pip install 'lle-utils[export]'")
+onnxruntime = pytest.importorskip("onnxruntime", reason="pip install 'lle-utils[export]'")
 pytest.importorskip("openvino", reason="pip install 'lle-utils[export]'")
 pytest.importorskip("tf2onnx", reason="pip install 'lle-utils[export]'")
 pytest.importorskip("ai_edge_litert", reason="pip install 'lle-utils[export]'")
+
+
+FLOAT = ("onnx", "openvino", "litert", "saved_model")
 
 
 @pytest.fixture(autouse=True)
@@ -31,16 +38,87 @@ def _offline(monkeypatch):
     monkeypatch.delenv("LLE_DATA_DIR", raising=False)
 
 
-@pytest.mark.parametrize("target", ["onnx", "openvino", "litert", "saved_model"])
-@pytest.mark.parametrize("name", ["zero_dce_pp", "zero_dce"])
-def test_a_float_export_gives_what_keras_gives_at_any_size(tmp_path, name, target):
+def farthest(result, expected) -> int:
+    """Return by how many of 255 levels a result differs from one of 8 bits."""
+    return int(np.abs(to_uint8(result).astype(int) - expected).max())
+
+
+def dark(height, width, seed=3):
+    return synthetic.synthetic_pairs(1, (height, width), seed).low[0]
+
+
+@pytest.mark.parametrize("target", FLOAT)
+@pytest.mark.parametrize("name", ["zero_dce_pp", "lumen_tiny", "shed_light"])
+def test_a_float_export_is_the_whole_enhancer_at_any_size(tmp_path, name, target):
     enhancer = load_enhancer(name)
     path, measured = export_enhancer(enhancer, target, tmp_path)
     assert measured["difference"] <= LARGEST_DIFFERENCE
-    assert [found.name for found in tmp_path.iterdir()] == [path.name]
-    low = synthetic.synthetic_pairs(1, (75, 110), 3).low[0] / np.float32(255)
-    again = Enhancer(Exported(path), enhancer.card).enhance(low)
-    assert np.abs(again - enhancer.enhance(low)).max() <= LARGEST_DIFFERENCE
+    example = [f"{name}_example.py"] if target == "onnx" else []
+    assert sorted(found.name for found in tmp_path.iterdir()) == sorted([path.name, *example])
+    exported, more = Exported(path), usual_inputs(enhancer)
+    grey = np.repeat(dark(30, 50)[..., :1], 3, -1)
+    for photo in (dark(75, 110), dark(64, 41)[:3], dark(40, 40)[:1, :1], grey):
+        low = to_float(photo)
+        again = exported.predict_on_batch([low[None], *more] if more else low[None])[0]
+        assert again.shape == photo.shape
+        assert farthest(again, enhancer.enhance(photo)) <= 1
+
+
+def test_every_photo_of_a_batch_has_a_level_of_its_own(tmp_path):
+    enhancer = load_enhancer("lumen_tiny")
+    exported = Exported(export_enhancer(enhancer, "onnx", tmp_path)[0])
+    photos = np.stack([dark(50, 70, seed) for seed in range(3)])
+    bright = np.clip(photos[2].astype(int) * 3 + 120, 0, 255).astype(np.uint8)
+    photos[2] = bright  # keeps the brightness that it has
+    levels = (0.3, 0.6, None)
+    told = np.array([[level or 0] for level in levels], np.float32)
+    results = exported.predict_on_batch([to_float(photos), told])
+    for photo, level, result in zip(photos, levels, results, strict=True):
+        assert farthest(result, enhancer.enhance(photo, level)) <= 1
+
+
+def test_an_export_with_a_strength_takes_it_and_the_brightness_of_another_photo(tmp_path):
+    enhancer, photo, other = load_enhancer("shed_light"), dark(50, 70), dark(40, 90, 1)
+    other = np.clip(other.astype(int) * 6, 0, 255).astype(np.uint8)
+    session = onnxruntime.InferenceSession(export_enhancer(enhancer, "onnx", tmp_path)[0])
+    names = [entry.name for entry in session.get_outputs()]
+    assert names == ["enhanced", "brightness"]
+    trained = np.zeros((1, session.get_outputs()[1].shape[1]), np.float32)
+
+    def run(image, strength, reference):
+        inputs = {"low": to_float(image)[None], "reference": reference}
+        found = session.run(None, inputs | {"strength": np.full((1, 1), strength, np.float32)})
+        return found[0][0], found[1]
+
+    brightness = run(other, 1, trained)[1]
+    for strength in (0, 0.1, 0.7, 1.5):
+        for vector, reference in ((trained, None), (brightness, other)):
+            expected = enhancer.enhance(photo, strength=strength, reference=reference)
+            assert farthest(run(photo, strength, vector)[0], expected) <= 1
+    assert np.abs(run(photo, 0.7, trained)[0] - run(photo, 0.7, brightness)[0]).max() > 0.01
+
+
+@pytest.mark.parametrize("name", ["lumen_tiny", "shed_light", "zero_dce_pp"])
+def test_the_file_says_what_it_is_and_its_example_does_what_the_command_does(tmp_path, name):
+    assert main.main(["export", name, "--to", "onnx", "-o", str(tmp_path)]) == 0
+    session = onnxruntime.InferenceSession(tmp_path / f"{name}.onnx")
+    facts, card = session.get_modelmeta().custom_metadata_map, load_enhancer(name).card
+    assert (facts["name"], facts["licence"]) == (name, card["licence"])
+    assert facts["version"] == f"lle-utils {version('lle-utils')}"
+    assert set(json.loads(facts["inputs"])) == {entry.name for entry in session.get_inputs()}
+    assert set(json.loads(facts["outputs"])) == {entry.name for entry in session.get_outputs()}
+    shapes = {e.name: e.shape for e in (*session.get_inputs(), *session.get_outputs())}
+    assert shapes["low"] == shapes["enhanced"] == ["batch", "height", "width", 3]
+    assert all(shape[0] == "batch" for shape in shapes.values())
+    Image.fromarray(dark(203, 317)).save(tmp_path / "low.png")
+    command = [sys.executable, "-W", "error", f"{name}_example.py", "low.png", "bright.png"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    words = [str(tmp_path / "low.png"), "--method", name, "-o", str(tmp_path / "ours.png")]
+    assert main.main(["enhance", *words]) == 0
+    one, other = (np.asarray(Image.open(tmp_path / f)) for f in ("bright.png", "ours.png"))
+    assert np.abs(one.astype(int) - other).max() <= 1
+    assert one.mean() > 1.5 * dark(203, 317).mean()
 
 
 def test_openvino_takes_photos_of_many_sizes_in_any_order(tmp_path):
@@ -67,7 +145,7 @@ def test_mirnet_is_exported_with_layers_that_the_runtime_knows(tmp_path, target)
     )
 
 
-@pytest.mark.parametrize("target", ["onnx", "openvino", "litert", "saved_model"])
+@pytest.mark.parametrize("target", FLOAT)
 def test_normalisation_over_a_large_photo_keeps_its_digits(tmp_path, target):
     enhancer = load_enhancer("resnet_gan")
     path, _ = export_enhancer(enhancer, target, tmp_path)
@@ -76,20 +154,17 @@ def test_normalisation_over_a_large_photo_keeps_its_digits(tmp_path, target):
     assert np.abs(again - enhancer.enhance(low)).max() <= LARGEST_DIFFERENCE / 2
 
 
-@pytest.mark.parametrize("target", ["onnx", "openvino", "litert", "saved_model"])
-def test_a_network_that_is_given_the_gain_is_exported_with_it(tmp_path, target):
+def test_a_network_of_ones_own_is_exported_with_its_level(tmp_path):
     low, gain = keras.Input((None, None, 3), name="low"), keras.Input((1,), name="gain")
     keras.utils.set_random_seed(0)
     seen = keras.layers.Conv2D(3, 3, padding="same", activation="sigmoid")(Expose()([low, gain]))
     card = {"name": "told", "inputs": ["low", "gain"], "multiple": 1, "halo": 1}
     enhancer = Enhancer(keras.Model([low, gain], seen), card)
-    path, _ = export_enhancer(enhancer, target, tmp_path)
-    again = Enhancer(Exported(path), card)
-    photos = synthetic.synthetic_pairs(2, (75, 110), 3).low
-    for photo, level in zip(photos, (0.3, 0.6), strict=True):
-        low = to_float(photo)
-        difference = again.enhance(low, level) - enhancer.enhance(low, level)
-        assert np.abs(difference).max() <= LARGEST_DIFFERENCE
+    again = Exported(export_enhancer(enhancer, "onnx", tmp_path)[0])
+    for photo, level in zip((dark(75, 110), dark(30, 44)), (0.3, 0.6), strict=True):
+        told = np.full((1, 1), level, np.float32)
+        result = again.predict_on_batch([to_float(photo)[None], told])[0]
+        assert farthest(result, enhancer.enhance(photo, level)) <= 1
 
 
 def test_int8_is_smaller_and_close(tmp_path):
@@ -111,6 +186,11 @@ def test_what_cannot_be_exported_says_why_and_leaves_nothing(tmp_path):
     with pytest.raises(ExportError, match="mirnet cannot be exported to int8: int8 is for"):
         export_enhancer(load_enhancer("mirnet"), "int8", tmp_path)
     assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ExportError, match=r"raw_unet develops camera raw, .* --beside` writes"):
+        export_enhancer(load_enhancer("raw_unet"), "onnx", tmp_path)
+    (tmp_path / "zero_dce_pp_example.py").write_text("of somebody else")
+    with pytest.raises(ExportError, match=r"zero_dce_pp_example.py exists; remove it"):
+        export_enhancer(load_enhancer("zero_dce_pp"), "onnx", tmp_path)
     with pytest.raises(ExportError, match="known are onnx, openvino"):
         export_enhancer(load_enhancer("zero_dce_pp"), "coreml", tmp_path)
 

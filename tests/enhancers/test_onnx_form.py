@@ -32,7 +32,7 @@ from lle_utils.enhancers.storage import (
 )
 from lle_utils.nn.complexity import bytes_per_pixel
 
-pytest.importorskip("onnxruntime", reason="pip install onnxruntime")
+onnxruntime = pytest.importorskip("onnxruntime", reason="pip install onnxruntime")
 
 LARGEST_FILE = 25 * 2**20  # bytes
 OPENVINO_NAMES = ("lumen_tiny", "pix2pix")  # one that sees its surroundings, one that sees all
@@ -59,10 +59,10 @@ def test_the_shipped_form_was_made_of_the_shipped_weights(name):
     assert card["bytes_per_pixel"] == bytes_per_pixel(model, card["multiple"])
 
 
-def run_light(words, folder):
+def run_light(words, folder, before=""):
     """Run `lle` in a process of its own; return what heavy modules it has loaded in the end."""
     code = (
-        "import sys; from lle_utils.cli import main; failed = main.main(sys.argv[1:]);"
+        f"{before}import sys; from lle_utils.cli import main; failed = main.main(sys.argv[1:]);"
         f"print(failed, *sorted({HEAVY} & {{name.split('.')[0] for name in sys.modules}}))"
     )
     command = [sys.executable, "-c", code, *map(str, words)]
@@ -102,6 +102,35 @@ def test_a_video_is_brightened_without_keras(tmp_path):
     assert run_light(words, tmp_path) == "0"
     with av.open(str(tmp_path / "out.mp4")) as file:
         assert len(list(file.decode(video=0))) == 3
+
+
+MEASURED = {
+    "evaluate": (
+        ["--source", "./lol", "--split", "val", "--metrics", "psnr", "ssim"],
+        "runs/evaluate/lol_val.json",
+    ),
+    "behavior": (["--photos", "1", "--factors", "2"], "data/results/behavior.json"),
+}
+
+
+@pytest.mark.parametrize("command", MEASURED)
+def test_what_measures_loads_no_keras_either(command, tmp_path, monkeypatch):
+    monkeypatch.delenv("LLE_DATA_DIR", raising=False)
+    name, (words, record) = "zero_dce_pp", MEASURED[command]
+    shipped, copy = (folder / "pretrained" / name for folder in (data_dir(), tmp_path / "data"))
+    shutil.copytree(shipped, copy)
+    shutil.copy(data_dir() / "registry.toml", tmp_path / "data")
+    pairs = synthetic.synthetic_pairs(4, (45, 70))
+    for kind in ("low", "normal"):
+        (tmp_path / "lol" / kind).mkdir(parents=True)
+        for index, pixels in enumerate(getattr(pairs, kind)):
+            Image.fromarray(pixels).save(tmp_path / "lol" / kind / f"{index}.png")
+    # All that is written goes to this copy of the project.
+    before = "from pathlib import Path; from lle_utils.core import paths;"
+    before += "paths.project_root = Path.cwd;"
+    assert run_light([command, "--method", name, *words], tmp_path, before) == "0"
+    assert (tmp_path / record).is_file()
+    assert load_card(copy)["metrics"] == load_card(shipped)["metrics"]  # photos of one's own
 
 
 def test_the_process_behind_the_page_loads_no_keras(tmp_path):
@@ -181,6 +210,10 @@ def test_of_ones_own_the_form_is_taken_where_there_is_one_until_the_network_chan
     assert main.main(["export", str(own), "--beside"]) == 0
     assert "own: largest difference from Keras" in capsys.readouterr().out
     assert is_current(own)
+    session = onnxruntime.InferenceSession(own / "model.onnx")
+    facts = session.get_modelmeta().custom_metadata_map
+    assert (facts["name"], facts["licence"]) == ("own", "MIT")
+    assert session.get_inputs()[0].shape == ["batch", "height", "width", 3]
     assert farthest(load_method(own, "onnx")(low), by_keras) <= 1
     (own / "model.keras").rename(own / "kept.keras")
     assert farthest(load_method(own)(low), by_keras) <= 1
