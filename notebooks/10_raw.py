@@ -664,7 +664,7 @@ final.set_weights(network.get_weights())
 
 # %%
 facts = {"data": source, "widths": widths, "ratios": "2 to 600, log-uniform"}
-facts |= {"loss": f"Charbonnier + {ssim_weight} (1 - SSIM)"}
+facts |= {"loss": f"Charbonnier + {ssim_weight} (1 - SSIM)", "begin": begin}
 licence = "See-in-the-Dark" if is_sid(source) else data.load(source, "train", seed).licence
 card = run.card(about(widths), licence, history, **facts)
 kept = load_enhancer(save_enhancer(training.clipped(final), run.folder / "raw_unet", card))
@@ -775,7 +775,7 @@ by_ratio(records, methods, "ssim")
 # ## What a long training gives
 #
 # The project ships `raw_unet`, trained on LOL's well-lit photos with the widths of the profile
-# `cpu` (its card says in which two parts) and judged on LOL's validation scenes. First PSNR, then
+# `cpu` (its card says in which parts) and judged on LOL's validation scenes. First PSNR, then
 # PSNR once the mean is right, then structure.
 
 # %%
@@ -891,10 +891,10 @@ display.show_images({name: core.as_float(photo) for name, photo in pictures.item
 # ## Where it fails
 #
 # **Other noise.** Real sensors have hot pixels, banding that is no white noise, and purple glow at
-# a corner; the model has none. **The last photons.** At 1/300 middle gray is a few electrons: what
-# is left is coarse, and noise of large grain stays. A network that blurs everything may have more
-# structure there by its score; look at both. **Lights.** What the sensor has clipped
-# stays clipped, and white balance turns it pink if one colour clips before the others.
+# a corner; the model has none. **The last photons.** At 1/300 middle gray is a few electrons: large
+# forms are left, without texture and in blotches of colour. Scores like that better than grain;
+# look at both. **Lights.** What the sensor has clipped stays clipped, and white balance turns it
+# pink if one colour clips before the others.
 
 # %% [markdown]
 # The first two, made: one count in a thousand is raised by a twentieth of white, as a pixel that

@@ -145,6 +145,15 @@ def save_checkpoint(
         np.savez(file, meta=np.array(meta), **arrays)
 
 
+def epochs_in(path: str | os.PathLike) -> int:
+    """Return how many epochs the training had finished that a checkpoint holds; 0 without one.
+
+    Raises:
+        CheckpointError: If the file is damaged.
+    """
+    return int(_read(path, [])[0]["epoch"]) if Path(path).exists() else 0
+
+
 def load_checkpoint(path: str | os.PathLike, model: keras.Model) -> tuple[int, dict]:
     """Put a checkpoint back into a compiled model.
 
@@ -158,14 +167,7 @@ def load_checkpoint(path: str | os.PathLike, model: keras.Model) -> tuple[int, d
     Raises:
         CheckpointError: If the file is damaged or belongs to another model.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            meta = json.loads(str(file["meta"]))
-            values = [file[name] for name in sorted(file.files) if name != "meta"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise CheckpointError(
-            f"{path} is not a readable checkpoint ({error}). Delete it to start again."
-        ) from error
+    meta, values = _read(path)
     variables = checkpoint_variables(model)
     shapes = [tuple(variable.shape) for variable in variables]
     if shapes != [value.shape for value in values]:
@@ -176,6 +178,19 @@ def load_checkpoint(path: str | os.PathLike, model: keras.Model) -> tuple[int, d
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
     return int(meta["epoch"]), meta["history"]
+
+
+def _read(path: str | os.PathLike, names: Sequence[str] | None = None) -> tuple[dict, list]:
+    """Return what a checkpoint says of itself, and its arrays, or those with the given names."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            meta = json.loads(str(file["meta"]))
+            names = sorted(file.files) if names is None else names
+            return meta, [file[name] for name in names if name != "meta"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise CheckpointError(
+            f"{path} is not a readable checkpoint ({error}). Delete it to start again."
+        ) from error
 
 
 def checkpoint_variables(model: keras.Model) -> list:

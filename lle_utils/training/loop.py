@@ -9,7 +9,12 @@ from pathlib import Path
 import keras
 
 from lle_utils.core.devices import check_alike, own_part
-from lle_utils.training.checkpoints import Checkpoint, load_checkpoint, use_average
+from lle_utils.training.checkpoints import (
+    Checkpoint,
+    epochs_in,
+    load_checkpoint,
+    use_average,
+)
 
 
 def fit(
@@ -48,10 +53,10 @@ def fit(
         DeviceError: If batches cannot be shared by the devices of `lle_utils.core.use_devices`.
     """
     part = own_part(stream)
+    check_alike(epochs_in(checkpoint))  # first: all processes put weights in place together
     done, history = 0, {}
     if Path(checkpoint).exists():
         done, history = load_checkpoint(checkpoint, model)
-    check_alike(done)
     keeper = Checkpoint(checkpoint, history, best)
     ending = _End(history, stop or (lambda history: ""))
     if done < epochs and not ending.reason():

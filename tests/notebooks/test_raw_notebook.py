@@ -99,11 +99,10 @@ def test_the_network_learns(notebook, photo):
 
 
 def test_the_record_holds_what_the_notebook_says(notebook):
-    """The developer that is shipped beats the others, but for structure where light is least."""
+    """The developer that is shipped beats the others at every ratio, by every metric."""
     records = load_records("raw")
     names = {name.rsplit(", ", 1)[0] for name in records}
     assert {"raw_unet", "LibRaw + mirnet", "LibRaw + auto_gamma"} <= names
-    for metric in ("psnr", "psnr_gtmean", "delta_e"):
+    for metric in ("psnr", "psnr_gtmean", "ssim", "delta_e"):
         assert notebook.wins(records, names, metric) == list(notebook.RATIOS)
-    assert notebook.wins(records, names, "ssim") == [20, 60, 150]
     assert all(len(set(record["scenes"])) > 20 for record in records.values())

@@ -139,8 +139,9 @@ def test_two_processes_go_on_from_a_checkpoint_and_end_with_the_weights_of_one(a
     for number in "01":
         (tmp_path / number).mkdir()
         shutil.copy(alone / "epoch_2.npz", tmp_path / number / "checkpoint.npz")
-    for process in together(tmp_path):
-        finish(process)
+    processes = together(tmp_path)
+    outputs = [process.communicate(timeout=500)[0] for process in processes]
+    assert not any(process.returncode for process in processes), outputs
     for number in "01":
         assert_alike(tmp_path / number, alone)
 
@@ -148,10 +149,10 @@ def test_two_processes_go_on_from_a_checkpoint_and_end_with_the_weights_of_one(a
 def test_processes_that_stopped_at_different_epochs_are_refused(alone, tmp_path):
     (tmp_path / "1").mkdir()
     shutil.copy(alone / "epoch_2.npz", tmp_path / "1" / "checkpoint.npz")
-    for process in together(tmp_path):
-        output, _ = process.communicate(timeout=500)
-        assert process.returncode
-        assert "finished [0, 2] epochs. Copy the checkpoint" in output
+    processes = together(tmp_path)
+    outputs = [process.communicate(timeout=500)[0] for process in processes]
+    assert all(process.returncode for process in processes)
+    assert all("finished [0, 2] epochs. Copy the checkpoint" in output for output in outputs)
 
 
 def test_batches_that_devices_cannot_share_are_refused(tmp_path):
