@@ -1221,13 +1221,24 @@ except NotImplementedError as error:
     print(error)
 
 # %% [markdown]
-# If it says no above: Keras quantizes the dense layers and embeddings of language models. But it
-# has the operation, which rounds on the way forward and lets the gradient pass as if it had not (a
-# *straight-through* estimate; a staircase has no slope to follow). A layer that rounds its kernel
-# with it, for each output channel by its own largest weight, is short:
+# If it says no above: Keras quantizes the dense layers and embeddings of language models. What is
+# missing is short. It rounds on the way forward and lets the gradient pass as if it had not (a
+# *straight-through* estimate; a staircase has no slope to follow): the difference that rounding
+# makes is added as a constant.
 
 # %%
 BITS = 3
+
+
+# %%
+def rounded_to(weights, bits, largest):
+    """Round weights to steps of ``largest / (2^(bits - 1) - 1)``; gradients pass unchanged."""
+    step = largest / (2 ** (bits - 1) - 1)
+    return weights + ops.stop_gradient(step * ops.round(weights / step) - weights)
+
+
+# %% [markdown]
+# A layer that rounds its kernel with it, for each output channel by its own largest weight:
 
 
 # %%
@@ -1236,21 +1247,13 @@ class RoundedConv2D(layers.Conv2D):
 
     def convolution_op(self, inputs, kernel):
         """Convolve with the rounded kernel."""
-        largest = ops.max(ops.abs(kernel), axis=(0, 1, 2))
-        rounded = keras.quantizers.fake_quant_with_min_max_vars(
-            kernel, -largest, largest, num_bits=BITS, narrow_range=True, axis=-1
-        )
-        return super().convolution_op(inputs, rounded)
+        largest = ops.max(ops.abs(kernel), axis=(0, 1, 2)) + 1e-12  # a kernel may be all zeros
+        return super().convolution_op(inputs, rounded_to(kernel, BITS, largest))
 
 
 # %%
 ramp = np.linspace(-1, 1, 201, dtype="float32")
-steps_of = {
-    f"{bits} bits": ops.convert_to_numpy(
-        keras.quantizers.fake_quant_with_min_max_vars(ramp, -1.0, 1.0, bits, narrow_range=True)
-    )
-    for bits in (2, 3, 4)
-}
+steps_of = {f"{bits} bits": ops.convert_to_numpy(rounded_to(ramp, bits, 1.0)) for bits in (2, 3, 4)}
 display.plot_curves(ramp, steps_of, "weight", "rounded weight")
 
 # %% [markdown]
