@@ -151,13 +151,15 @@ def _take_devices(options) -> Path | None:
 
     Of several processes that train together each but the first gets a folder of its own in it.
     """
-    from lle_utils.core.devices import DEVICES_VARIABLE, PROCESS_VARIABLE, DeviceError
+    from lle_utils.core.environment import DEVICES_VARIABLE, PROCESS_VARIABLE
     from lle_utils.core.errors import require
     from lle_utils.core.paths import project_root
 
     if options.devices is None:
         return options.output
     if options.devices < 1:
+        from lle_utils.core.devices import DeviceError  # with it comes Keras
+
         raise DeviceError(f"--devices {options.devices}: expected 1 or more.")
     require("jax", "jax", "Training on several devices")
     os.environ.update({"KERAS_BACKEND": "jax", DEVICES_VARIABLE: str(options.devices)})

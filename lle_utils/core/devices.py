@@ -14,9 +14,9 @@ import os
 import keras
 import numpy as np
 
-DEVICES_VARIABLE = "LLE_DEVICES"
-JOB_VARIABLE = "KERAS_DISTRIBUTION_JOB_ADDRESSES"  # as Keras calls them
-PROCESS_VARIABLE = "KERAS_DISTRIBUTION_PROCESS_ID"
+from lle_utils.core.environment import DEVICES_VARIABLE
+
+JOB_VARIABLE = "KERAS_DISTRIBUTION_JOB_ADDRESSES"  # as Keras calls it
 
 
 class DeviceError(ValueError):

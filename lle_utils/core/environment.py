@@ -27,6 +27,8 @@ PACKAGES = (
     "papermill",
 )
 CARDS_VARIABLE = "CUDA_VISIBLE_DEVICES"
+DEVICES_VARIABLE = "LLE_DEVICES"  # how many share the batches of a training, see `core.devices`
+PROCESS_VARIABLE = "KERAS_DISTRIBUTION_PROCESS_ID"  # as Keras calls it
 SAMPLING = 0.005  # seconds between two looks at the memory of a process
 
 

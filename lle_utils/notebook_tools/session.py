@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from lle_utils.core.devices import use_chosen_devices
+from lle_utils.core.environment import DEVICES_VARIABLE
 from lle_utils.core.paths import PACK_DIR_VARIABLE
 from lle_utils.notebook_tools.cells import parameters_of
 from lle_utils.notebook_tools.run import load_profile
@@ -46,7 +46,10 @@ def start(name: str, namespace: dict[str, Any]) -> None:
         namespace["output_dir"] = str(folder / name)
         print(f"Results go to {namespace['output_dir']}")
     _grow_gpu_memory()
-    use_chosen_devices()
+    if os.environ.get(DEVICES_VARIABLE):
+        from lle_utils.core.devices import use_chosen_devices  # with it comes Keras
+
+        use_chosen_devices()
 
 
 def _apply_profile(name: str, namespace: dict[str, Any]) -> dict[str, Any]:
