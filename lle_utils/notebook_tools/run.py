@@ -22,6 +22,11 @@ from lle_utils.notebook_tools.cells import (
 )
 
 
+# A kernel chooses its ports, lets go of them and binds them a second later; when another process
+# took one meanwhile, it dies before any cell has run.
+KERNEL_STARTS = 3
+
+
 class ParameterError(NotebookError):
     """A profile or parameter that no notebook knows."""
 
@@ -287,17 +292,31 @@ def _main() -> None:
 def _run_one(
     path: Path, parameters: dict[str, Any], output_dir: Path, profile: str, progress: bool
 ) -> Run:
+    import nbformat
+
+    target = output_dir / f"{path.stem}.ipynb"
+    output_dir.mkdir(parents=True, exist_ok=True)
+    for _ in range(KERNEL_STARTS):
+        error = _execute(path, target, parameters, progress)
+        notebook = nbformat.read(target, as_version=4)
+        if error is None or any(cell.get("execution_count") for cell in notebook.cells):
+            break
+    seconds = notebook.metadata.get("papermill", {}).get("duration") or 0.0
+    notebook.metadata["lle"] = {"profile": profile, "seconds": seconds, "error": error}
+    nbformat.write(notebook, target)
+    return Run(path.stem, target, seconds, error)
+
+
+def _execute(path: Path, target: Path, parameters: dict[str, Any], progress: bool) -> str | None:
+    """Run a source and write the executed notebook; return what went wrong."""
     import jupytext
     import nbformat
     import papermill
 
     from lle_utils.notebook_tools.kernel import logging_to
 
-    target = output_dir / f"{path.stem}.ipynb"
-    output_dir.mkdir(parents=True, exist_ok=True)
     # From the source, not from the derived half: what is edited is what runs.
     nbformat.write(jupytext.read(path), target)
-    error = None
     try:
         papermill.execute_notebook(
             str(target),
@@ -309,12 +328,8 @@ def _run_one(
             cwd=str(path.parent),
         )
     except Exception as caught:  # a dead kernel or a failing cell: the next notebook still runs
-        error = explain(caught)
-    notebook = nbformat.read(target, as_version=4)
-    seconds = notebook.metadata.get("papermill", {}).get("duration") or 0.0
-    notebook.metadata["lle"] = {"profile": profile, "seconds": seconds, "error": error}
-    nbformat.write(notebook, target)
-    return Run(path.stem, target, seconds, error)
+        return explain(caught)
+    return None
 
 
 def explain(error: Exception, lines: int = 12) -> str:

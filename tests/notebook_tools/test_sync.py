@@ -413,6 +413,30 @@ def test_a_kernel_that_dies_is_a_failure(project):
     assert "Kernel died" in result.error
 
 
+def test_a_kernel_that_dies_before_any_cell_is_started_again(project, tmp_path, monkeypatch):
+    """As it does when another process takes one of its ports between choice and use."""
+    marks = tmp_path / "starts"
+    marks.mkdir()
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys, pathlib, tempfile\n"
+        "if 'ipykernel_launcher' in sys.orig_argv:\n"
+        f"    marks = pathlib.Path({str(marks)!r})\n"
+        "    tempfile.mkstemp(dir=marks)\n"
+        "    if len(list(marks.iterdir())) <= int(os.environ['DYING_KERNELS']):\n"
+        "        os._exit(1)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("DYING_KERNELS", "1")
+    (result,) = run.run_notebooks(root=project, progress=False)
+    assert result.error is None
+    assert len(list(marks.iterdir())) == 2
+
+    monkeypatch.setenv("DYING_KERNELS", "99")
+    (result,) = run.run_notebooks(root=project, progress=False)
+    assert "Kernel died" in result.error
+    assert len(list(marks.iterdir())) == 2 + run.KERNEL_STARTS
+
+
 def test_two_notebooks_run_at_a_time_and_one_that_fails_does_not_stop_the_other(project):
     meet = (
         "import time\nPath('{0}').touch()\n"
