@@ -10,6 +10,7 @@ from lle_utils.cli.command import command
 PACKAGE = "lle-utils"
 USES = {  # of the extras, in the order in which they are told
     "": "lle enhance, lle methods",
+    "metrics": "lle evaluate, lle behavior; the methods clahe, gamma_clahe and lime",
     "photos": "HEIC, camera raw and 16 bits",
     "video": "lle video",
     "completion": "lle completion",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lle_utils.cli.command import METHOD_HELP, SOURCE_HELP, command, complain
+from lle_utils.core.errors import require
 
 BENCHES = ("methods", "folder", "large", "start", "notebooks", "packs", "experiments")
 SETS = (  # `lle_utils.data.EVALUATION_SETS`, which help need not import
@@ -76,6 +77,8 @@ def _choose_curve() -> None:
 
 def _evaluate(options) -> int | None:
     from tqdm import tqdm
+
+    require("skimage", "metrics", "`lle evaluate`")
 
     if options.choose_curve:
         return _choose_curve()
@@ -172,6 +175,8 @@ def _record_in_cards(records: dict) -> None:
 
 def _behavior(options) -> None:
     from tqdm import tqdm
+
+    require("skimage", "metrics", "`lle behavior`")
 
     from lle_utils.core.paths import data_dir
     from lle_utils.data.samples import low_light_photos

@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-from lle_utils.benchmarks import cli_throughput, load_test, notebook_times, speed
+from lle_utils.benchmarks import cli_throughput, growth, load_test, notebook_times, speed
 from lle_utils.core.paths import data_dir
 from lle_utils.evaluation.records import load_records
 from lle_utils.evaluation.tables import leaderboard, table
@@ -24,6 +24,7 @@ _REPORTS = {
     "throughput": cli_throughput.report,
     "large": cli_throughput.report_large,
     "serve": load_test.report,
+    "growth": growth.report,
 }
 
 _REPORT_BLOCK = re.compile(rf"(<!-- ({'|'.join(_REPORTS)}) -->).*?(<!-- /\2 -->)", re.DOTALL)
@@ -35,8 +36,8 @@ def render_tables(text: str, folder: str | os.PathLike | None = None) -> str:
     A block is ``<!-- table:EVALUATION METRIC METRIC -->`` ... ``<!-- /table -->``; without
     metrics it shows all. ``leaderboard`` in the place of ``table`` sorts the methods and compares
     neighbours, and knows its columns. Between ``<!-- bench -->`` and ``<!-- /bench -->`` that
-    record of speed is shown, and so are ``notebooks``, ``throughput``, ``large`` and ``serve``. A
-    text is up to date when this function returns it unchanged.
+    record of speed is shown, and so are ``notebooks``, ``throughput``, ``large``, ``serve`` and
+    ``growth``. A text is up to date when this function returns it unchanged.
 
     Args:
         text: Markdown with such blocks.

@@ -91,11 +91,12 @@ def load_method(name: str | os.PathLike, runtime: str = "auto", photos: int = 1)
 
     Raises:
         FileNotFoundError, EnhancerError: As `load_enhancer`.
-        ImportError: If the runtime is not installed.
+        ImportError: If the runtime, or a package that the baseline needs, is not installed.
         lle_utils.enhancers.ExportError: If the enhancer has no form for the runtime.
     """
     if name in BASELINES:
         plain = BASELINES[name]
+        plain(np.zeros((8, 8, 3)))  # a package that it lacks is missed now, not at the first photo
 
         def run(photo: np.ndarray, level: float | None, memory: int) -> np.ndarray:
             if level is None and name in EXPONENTS and photo.dtype == np.uint8:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lle_utils.core.errors import require
 from lle_utils.core.images import check_image
 
 
@@ -54,7 +55,7 @@ def refine_illumination(
     Returns:
         Illumination ``(H, W)``, float32.
     """
-    from scipy.fft import dctn, idctn  # SciPy takes a while that other methods spare
+    fft = require("scipy.fft", "metrics", "LIME")  # takes a while to import
 
     estimate = np.asarray(estimate, np.float32)
     threshold = np.float32(strength) * np.stack(_texture_weights(estimate))
@@ -70,9 +71,9 @@ def refine_illumination(
         target = _divergence(slopes)
         target *= penalty
         target += 2 * estimate
-        target = dctn(target, norm="ortho", overwrite_x=True)
+        target = fft.dctn(target, norm="ortho", overwrite_x=True)
         target /= 2 + penalty * laplacian
-        refined = idctn(target, norm="ortho", overwrite_x=True)
+        refined = fft.idctn(target, norm="ortho", overwrite_x=True)
         gradient = _gradient(refined)
         scaled += gradient
         np.abs(scaled, out=slopes)
@@ -90,9 +91,8 @@ def refine_illumination(
 
 def _texture_weights(plane: np.ndarray, sigma: float = 2.0) -> list[np.ndarray]:
     """Weigh down edges that persist over a window, not texture (strategy III, eq. 20)."""
-    from scipy.ndimage import gaussian_filter
-
-    return [1 / (np.abs(gaussian_filter(slope, sigma)) + 1e-3) for slope in _gradient(plane)]
+    smoothed = require("scipy.ndimage", "metrics", "LIME").gaussian_filter
+    return [1 / (np.abs(smoothed(slope, sigma)) + 1e-3) for slope in _gradient(plane)]
 
 
 def _gradient(plane: np.ndarray) -> np.ndarray:

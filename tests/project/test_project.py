@@ -71,7 +71,7 @@ def test_conda_and_pip_ask_for_the_same():
     (pip,) = (item["pip"] for item in listed if isinstance(item, dict))
     assert "-e ." in pip
     asked = ranges([*conda, *(item for item in pip if item != "-e .")])
-    wanted = asked_by("train", "notebooks", "tensorflow")
+    wanted = asked_by("metrics", "train", "notebooks", "tensorflow")
     wanted.append(f"python{PROJECT['requires-python']}")
     lab = ranges(PROJECT["optional-dependencies"]["lab"])  # welcome, not needed
     assert asked == ranges(wanted) | {name: lab[name] for name in lab if name in asked}
@@ -89,7 +89,7 @@ def test_the_lock_pins_every_dependency_within_its_range():
     pins: dict[str, list[Requirement]] = {}
     for pin in locked():
         pins.setdefault(canonicalize_name(pin.name), []).append(pin)
-    for text in asked_by("train", "notebooks", "cpu", "test"):
+    for text in asked_by("metrics", "train", "notebooks", "cpu", "test"):
         wanted = Requirement(text)
         found = pins.get(canonicalize_name(wanted.name), [])
         assert found, f"{wanted.name} is not in requirements.lock; run `make lock`"
@@ -155,7 +155,7 @@ def test_a_wheel_holds_every_folder_of_the_package():
 
 def test_ranges_admit_what_colab_has():
     there = {"tensorflow": "2.20", "keras": "3.13", "numpy": "2.1", "ipywidgets": "7.7.1"}
-    asked = by_name(asked_by("train", "notebooks", "tensorflow"))
+    asked = by_name(asked_by("metrics", "train", "notebooks", "tensorflow"))
     assert all(asked[name].specifier.contains(number) for name, number in there.items())
     assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(Version("3.13.5"))
 

@@ -17,7 +17,7 @@ from lle_utils.enhancers.storage import list_enhancers, onnx_paths
 
 ROOT = project_root()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-IMPORTED_AS = {"ipykernel": "ipykernel", "py-cpuinfo": "cpuinfo", "pyyaml": "yaml"}
+IMPORTED_AS = {"py-cpuinfo": "cpuinfo", "pyyaml": "yaml", "scikit-image": "skimage"}
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,10 @@ def site(tmp_path_factory):
 def not_asked_for() -> list[str]:
     """List the modules that an installation without extras lacks."""
     extras = PROJECT["optional-dependencies"]
-    names = {Requirement(text).name for text in [*extras["train"], *extras["notebooks"]]}
+    names = {
+        Requirement(text).name
+        for text in [*extras["metrics"], *extras["train"], *extras["notebooks"]]
+    }
     modules = [IMPORTED_AS.get(name, name) for name in names - {PROJECT["name"]}]
     return sorted([*modules, "tensorflow", "jax", "openvino", "onnx", "tf2onnx"])
 
@@ -83,11 +86,28 @@ def files(name):
 def test_the_light_installation_enhances_photos_anywhere(site, tmp_path):
     low = np.random.default_rng(0).integers(0, 60, (40, 60, 3), np.uint8)
     Image.fromarray(low).save(tmp_path / "low.png")
-    for method in ("lumen_tiny", "clahe"):
+    for method in ("lumen_tiny", "auto_gamma"):
         outcome = run(site, tmp_path, "enhance", "low.png", "-o", method, "--method", method)
         assert outcome.returncode == 0, outcome.stderr
         result = np.asarray(Image.open(tmp_path / method / "low_enhanced.png"))
         np.testing.assert_array_equal(result, load_method(method)(low))
+
+
+@pytest.mark.parametrize("method", ["clahe", "gamma_clahe", "lime"])
+def test_what_needs_scientific_python_says_so_before_any_photo(site, tmp_path, method):
+    Image.new("RGB", (8, 8)).save(tmp_path / "low.png")
+    outcome = run(site, tmp_path, "enhance", "low.png", "-o", "out", "--method", method)
+    assert outcome.returncode == 1
+    assert 'pip install "lle-utils[metrics]"' in outcome.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["evaluate", "behavior"])
+def test_what_scores_says_what_it_needs(site, tmp_path, command):
+    outcome = run(site, tmp_path, command)
+    assert outcome.returncode == 1
+    needed = f'`lle {command}` needs skimage: pip install "lle-utils[metrics]"'
+    assert needed in outcome.stderr
 
 
 def test_the_light_installation_lists_methods_and_says_what_it_lacks(site, tmp_path):
