@@ -235,9 +235,9 @@ def report_start(record: dict) -> str:
         memory = case["peak_bytes"] / 1e6
         lines.append(f"| {case['method']} | {case['median']:.2f} | {memory:.0f} |")
     height, width = record["photo"]
-    return "\n".join(
-        [*lines, "", f"One PNG of {width}×{height} through `lle enhance`: the process."]
-    )
+    here = record["machine"]
+    told = f"One PNG of {width}×{height}. {here['processor']}, {here['cores']} cores."
+    return "\n".join([*lines, "", told])
 
 
 def write_record(kind: str) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 from lle_utils.cli.command import METHOD_HELP, SOURCE_HELP, command, complain
 from lle_utils.core.errors import require
 
-BENCHES = ("methods", "folder", "large", "start", "notebooks", "packs", "experiments")
+BENCHES = ("methods", "folder", "large", "start", "notebooks", "packs", "experiments", "video")
 SETS = (  # `lle_utils.data.EVALUATION_SETS`, which help need not import
     *("lol_val", "lol_train", "lol_test", "lol_v2_real", "lol_v2_synthetic"),
     *("sequences", "synthetic", "unpaired"),
@@ -208,6 +208,7 @@ def _bench(options) -> int | None:
     from lle_utils.benchmarks.notebook_times import time_notebooks
     from lle_utils.benchmarks.packs import time_packs
     from lle_utils.benchmarks.speed import run_bench
+    from lle_utils.benchmarks.video_speed import time_video
 
     if unknown := set(options.parts) - set(BENCHES):
         return complain(f"No part of the bench is called {min(unknown)}: {', '.join(BENCHES)}.")
@@ -217,6 +218,7 @@ def _bench(options) -> int | None:
         "notebooks": time_notebooks,
         "packs": time_packs,
         "experiments": measure_growth,
+        "video": time_video,
     }
     for part in options.parts:
         print(f"Record: {measure[part]()}")

@@ -7,7 +7,15 @@ import os
 import re
 from pathlib import Path
 
-from lle_utils.benchmarks import cli_throughput, growth, load_test, notebook_times, speed
+from lle_utils.benchmarks import (
+    cli_throughput,
+    growth,
+    load_test,
+    notebook_times,
+    recorded,
+    speed,
+    video_speed,
+)
 from lle_utils.core.paths import data_dir
 from lle_utils.evaluation.records import load_records
 from lle_utils.evaluation.tables import leaderboard, table
@@ -25,6 +33,10 @@ _REPORTS = {
     "large": cli_throughput.report_large,
     "serve": load_test.report,
     "growth": growth.report,
+    "start": cli_throughput.report_start,
+    "video": video_speed.report,
+    "pytorch": recorded.report_pytorch,
+    "camera": recorded.report_camera,
 }
 
 _REPORT_BLOCK = re.compile(rf"(<!-- ({'|'.join(_REPORTS)}) -->).*?(<!-- /\2 -->)", re.DOTALL)
@@ -36,8 +48,8 @@ def render_tables(text: str, folder: str | os.PathLike | None = None) -> str:
     A block is ``<!-- table:EVALUATION METRIC METRIC -->`` ... ``<!-- /table -->``; without
     metrics it shows all. ``leaderboard`` in the place of ``table`` sorts the methods and compares
     neighbours, and knows its columns. Between ``<!-- bench -->`` and ``<!-- /bench -->`` that
-    record of speed is shown, and so are ``notebooks``, ``throughput``, ``large``, ``serve`` and
-    ``growth``. A text is up to date when this function returns it unchanged.
+    record is shown, and so are the others that have a report. A text is up to date when this
+    function returns it unchanged.
 
     Args:
         text: Markdown with such blocks.
