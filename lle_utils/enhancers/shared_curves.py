@@ -21,6 +21,7 @@ VALUES = 256
 # The curves change by at most twice what the map changes by (four times ITERATIONS over 4 at 1/2),
 # so rounding the map to this many levels between -1 and 1 moves a result by a quarter of 1/255.
 MAP_LEVELS = 2048
+STRIP_VALUES = 2**16  # of the photo that are mapped at a time, few enough for a core's cache
 
 Draw = Callable[[np.ndarray], np.ndarray]
 
@@ -59,20 +60,23 @@ class SharedCurves:
         table = convert_like(table, np.uint16).ravel()
         result = np.empty(photo.shape, np.uint16)
 
-        def fill(above: int) -> None:
-            """Fill the rows that lie between two rows of the map, the first of which is given."""
-            start = above * self.scale + self.scale // 2
-            top, bottom = max(start, 0), min(start + self.scale, height)
-            one, other = wide[max(above, 0)], wide[min(above + 1, len(wide) - 1)]
-            share = (np.arange(top, bottom) + 0.5) / self.scale - 0.5 - above
-            levels = (other - one) * share.astype(np.float32)[:, None, None]
+        def fill(top: int) -> None:
+            """Fill some rows, with a map between the rows of the map that they lie between."""
+            rows = slice(top, top + strip)
+            place = (np.arange(height)[rows] + 0.5) / self.scale - 0.5
+            above = np.floor(place).astype(int)
+            levels = wide.take(above + 1, axis=0, mode="clip")
+            one = wide.take(above, axis=0, mode="clip")
+            levels -= one
+            levels *= (place - above).astype(np.float32)[:, None, None]
             levels += one
             places = levels.astype(np.intp)
             places *= VALUES
-            places += photo[top:bottom]
-            table.take(places, out=result[top:bottom], mode="clip")
+            places += photo[rows]
+            table.take(places, out=result[rows], mode="clip")
 
-        on_all_cores(fill, range(-1, len(wide)))
+        strip = max(STRIP_VALUES // photo[0].size, 1)
+        on_all_cores(fill, range(0, height, strip))
         return result
 
     def _reduced(self, photo: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ CUT_DISTANCE = 0.12  # `scene_distance` from which a frame begins a new scene
 
 TONE_BINS = 64  # points of a tone curve
 GAIN_LEVELS = 1024  # of luminance, for which the step between two curves is computed
+_WEIGHTS = BT601.astype(np.float32)  # in float64 it would take several times as long
 
 MEMORY = 0.95  # share of the flicker so far that counts on in the next frame
 SHARE_STEP = 0.1  # by which smoothing fades in or out from frame to frame
@@ -21,6 +22,11 @@ SHARE_STEP = 0.1  # by which smoothing fades in or out from frame to frame
 
 class VideoError(ValueError):
     """A file that holds no usable video, or one that cannot be written."""
+
+
+def mean_luminance(image: np.ndarray) -> float:
+    """Return the mean BT.601 luminance of a float32 image ``(H, W, 3)``, not linearised."""
+    return float((image @ _WEIGHTS).mean(dtype=np.float64))
 
 
 def tone_sums(light: np.ndarray, enhanced: np.ndarray) -> np.ndarray:
@@ -146,27 +152,66 @@ def smoother(smoothing: float = DEFAULT_SMOOTHING) -> Callable[[np.ndarray, np.n
     Raises:
         VideoError: If the smoothing is not in that range.
     """
+    follow = gain_follower(smoothing)
+
+    def smooth(low: np.ndarray, enhanced: np.ndarray) -> tuple[np.ndarray, bool]:
+        gains, is_cut = follow(low, enhanced)
+        return enhanced if gains is None else toned(low, enhanced, gains), is_cut
+
+    return smooth
+
+
+def gain_follower(smoothing: float = DEFAULT_SMOOTHING) -> Callable[..., tuple]:
+    """Return what `smoother` decides by, which some pixels of each frame are enough for.
+
+    Args:
+        smoothing: As for `smoother`.
+
+    Returns:
+        A function from the arguments of a `smoother` to the gains for `toned`, or None where
+        nothing is to be changed, and whether the frame begins a new scene.
+
+    Raises:
+        VideoError: If the smoothing is not in its range.
+    """
     if not 0 <= smoothing < 1:
         raise VideoError(f"smoothing is {smoothing:g}; expected 0 (off) to below 1.")
     starts_scene, average = cut_detector(), None
-    weights = BT601.astype(np.float32)  # in float64 it would take several times as long
 
-    def smooth(low: np.ndarray, enhanced: np.ndarray) -> tuple[np.ndarray, bool]:
+    def follow(low: np.ndarray, enhanced: np.ndarray) -> tuple[np.ndarray | None, bool]:
         nonlocal average
-        light = np.clip(low @ weights, 0, 1)
+        light = np.clip(low @ _WEIGHTS, 0, 1)
         is_cut = starts_scene(light)
         if not smoothing:
-            return enhanced, is_cut
-        own = tone_sums(light, enhanced @ weights)
+            return None, is_cut
+        own = tone_sums(light, enhanced @ _WEIGHTS)
         if average is None or is_cut:
             average = own
-            return enhanced, is_cut
+            return None, is_cut
         average = smoothing * average + (1 - smoothing) * own
-        gains = tone_gain(np.linspace(0, 1, GAIN_LEVELS), own, average).astype(np.float32)
-        gain = gains[np.rint(light * (GAIN_LEVELS - 1)).astype(np.intp)]
-        return np.clip(enhanced * gain[..., None], 0, 1), is_cut
+        gains = tone_gain(np.linspace(0, 1, GAIN_LEVELS), own, average)
+        return gains.astype(np.float32), is_cut
 
-    return smooth
+    return follow
+
+
+def toned(low: np.ndarray, enhanced: np.ndarray, gains: np.ndarray, share: float = 1) -> np.ndarray:
+    """Multiply each pixel by the gain for its brightness before enhancement.
+
+    Args:
+        low, enhanced: A frame, float32 ``(H, W, 3)`` in [0, 1].
+        gains: By luminance, at `GAIN_LEVELS` equal steps.
+        share: What the product has in the result, from 0 to 1; the frame has the rest.
+
+    Returns:
+        float32 image of the same shape in [0, 1].
+    """
+    light = np.clip(low @ _WEIGHTS, 0, 1)
+    light *= GAIN_LEVELS - 1
+    light += 0.5
+    product = enhanced * gains.take(light.astype(np.intp))[..., None]
+    np.clip(product, 0, 1, out=product)
+    return product if share == 1 else enhanced + np.float32(share) * (product - enhanced)
 
 
 def steadier() -> Callable[[float, float, bool], float]:

@@ -6,6 +6,7 @@ copied as it is. Needs PyAV: ``pip install 'lle-utils[video]'``.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -19,25 +20,28 @@ from av.video.reformatter import Interpolation
 from tqdm import tqdm
 
 from lle_utils.core.images import (
-    BT601,
     as_float,
     convert_like,
     pad_to_divisor,
     save_image,
-    to_float,
     to_uint8,
 )
 from lle_utils.core.paths import atomic_path
+from lle_utils.core.strips import on_all_cores
 from lle_utils.enhancers.tone_smoothing import (
     DEFAULT_SMOOTHING,
     VideoError,
     flicker,
-    smoother,
+    gain_follower,
+    mean_luminance,
     steadier,
+    toned,
 )
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv")
 PREVIEWED = (0.15, 0.5, 0.85)  # shares of the length, of the moments that a preview shows
+MEASURED_PIXELS = 2**18  # of a frame, at most, that tone and flicker are measured on
+FADED_ROWS = 32  # of a frame, at a time
 MISSING_SECONDS = 1.0  # that a file may be shorter than it says
 RGB_COLORSPACE = 0  # colour space of streams that hold no Y'CbCr
 # FFmpeg's defaults make both conversions faster and a dark frame about one level darker.
@@ -72,28 +76,30 @@ def enhance_video(
 
     Returns:
         ``frames``; the `flicker` of the ``input``, of the result ``frame_by_frame``, after it was
-        ``smoothed``, and of what was ``kept``; ``share``, the mean share that the smoothed
-        result has in that; and ``seconds``, which all took.
+        ``smoothed``, and of what was ``kept``, all on some pixels of a large frame; ``share``, the
+        mean share that the smoothed result has in that; and ``seconds``, which all took.
 
     Raises:
         FileNotFoundError: If there is no such source.
         VideoError: If the source is no video or damaged, or the target cannot be written.
     """
     source, target = check_paths(source, target)
-    smooth, weigh, first = smoother(smoothing), steadier(), _first_frame(source)
+    follow, weigh, first = gain_follower(smoothing), steadier(), _first_frame(source)
+    step = max(math.ceil(math.sqrt(first.height * first.width / MEASURED_PIXELS)), 1)
     started, seen, cuts = time.perf_counter(), [], []
 
     def enhance(frame: av.VideoFrame) -> av.VideoFrame:
         low = _to_rgb(frame, first)
-        own, low = as_float(method(low)), to_float(low)
-        result, is_cut = smooth(low, own)
+        own = method(low)
+        few = [np.ascontiguousarray(as_float(image[::step, ::step])) for image in (low, own)]
+        gains, is_cut = follow(*few)
         if is_cut:
             cuts.append(len(seen))
-        means = [_mean_luminance(image) for image in (low, own, result)]
+        few.append(few[1] if gains is None else toned(*few, gains))
+        means = [mean_luminance(image) for image in few]
         share = weigh(*means[1:], is_cut) if smoothing else 0.0
-        kept = result if share == 1 else own + np.float32(share) * (result - own)
-        seen.append([*means, _mean_luminance(kept), share])
-        return _from_rgb(to_uint8(kept), frame, first)
+        seen.append([*means, means[1] + share * (means[2] - means[1]), share])
+        return _from_rgb(_faded(low, own, gains, share), frame, first)
 
     _rewrite(source, target, first, enhance)
     *columns, shares = np.transpose(seen)
@@ -103,10 +109,19 @@ def enhance_video(
     return {"frames": len(seen), **found, "share": float(shares.mean()), "seconds": seconds}
 
 
-def _mean_luminance(image: np.ndarray) -> float:
-    height, width = image.shape[:2]
-    columns = np.ones(height, np.float32) @ image.reshape(height, -1)  # far quicker than a mean
-    return float(columns.reshape(width, 3).sum(axis=0, dtype=np.float64) @ BT601) / (height * width)
+def _faded(low: np.ndarray, own: np.ndarray, gains: np.ndarray | None, share: float) -> np.ndarray:
+    """Return a frame as uint8, to a share with its tone smoothed."""
+    if gains is None or not share:
+        return own if own.dtype == np.uint8 else to_uint8(own)
+    result = np.empty(low.shape, np.uint8)
+
+    def fade(top: int) -> None:
+        rows = slice(top, top + FADED_ROWS)
+        parts = (as_float(image[rows]) for image in (low, own))
+        result[rows] = to_uint8(toned(*parts, gains, share))
+
+    on_all_cores(fade, range(0, len(low), FADED_ROWS))
+    return result
 
 
 def preview_video(

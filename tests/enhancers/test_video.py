@@ -292,6 +292,20 @@ def test_the_figures_of_a_whole_run(tmp_path, capsys):
     assert 0.5 < tone_smoothing.flicker(means_of(shown)) / figures["smoothed"] < 1.1
 
 
+def test_a_quarter_of_the_pixels_is_enough_to_smooth_a_large_frame_by(tmp_path, monkeypatch):
+    source, results = write(tmp_path / "in.mp4", pan(12), sound=False), {}
+    height, width = next(pan(1)).shape[:2]
+    for kind, pixels_measured in {"all": height * width, "few": height * width // 4}.items():
+        monkeypatch.setattr(video, "MEASURED_PIXELS", pixels_measured)
+        target = tmp_path / f"{kind}.mp4"
+        figures = video.enhance_video(source, target, jittering(), 0.8)
+        results[kind] = figures["kept"], [pixels(frame).mean() for frame in read(target)]
+    (kept, whole), (kept_by_few, by_few) = results["all"], results["few"]
+    assert kept_by_few == pytest.approx(kept, rel=0.2)
+    assert by_few != whole  # of 255
+    np.testing.assert_allclose(by_few, whole, atol=1)
+
+
 # What goes wrong
 
 
