@@ -1,7 +1,8 @@
 """Enhance videos frame by frame, without the flicker of deciding each frame anew.
 
-The picture is decoded, enhanced and encoded one frame at a time, whatever the length; audio is
-copied as it is. Needs PyAV: ``pip install 'lle-utils[video]'``.
+The picture is decoded, enhanced and encoded frame by frame, whatever the length, and one frame is
+encoded while the next is enhanced; audio is copied as it is. Needs PyAV:
+``pip install 'lle-utils[video]'``.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -171,14 +173,30 @@ def _rewrite(source: Path, target: Path, first: av.VideoFrame, change: Callable)
         video = _picture(old, source)
         written = _add_streams(old, new, video, first, target)
         with tqdm(total=video.frames or None, unit="frame", desc=source.name) as progress:
-            for item in _read(old, video, source):
+            for item in _one_ahead(change, _read(old, video, source)):
                 if isinstance(item, av.Packet):
                     item.stream = written[item.stream.index]
                     new.mux(item)
                 else:
-                    new.mux(written[video.index].encode(change(item)))
+                    new.mux(written[video.index].encode(item))
                     progress.update()
         new.mux(written[video.index].encode(None))
+
+
+def _one_ahead(change: Callable, items: Iterable) -> Iterator:
+    """Yield packets, and frames changed: each while the next is decoded and changed."""
+    with ThreadPoolExecutor(1) as worker:
+        changing = None
+        for item in items:
+            if isinstance(item, av.Packet):
+                yield item
+                continue
+            following = worker.submit(change, item)
+            if changing:
+                yield changing.result()
+            changing = following
+        if changing:
+            yield changing.result()
 
 
 def check_paths(source: str | os.PathLike, target: str | os.PathLike) -> tuple[Path, Path]:

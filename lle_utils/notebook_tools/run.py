@@ -21,9 +21,7 @@ from lle_utils.notebook_tools.cells import (
     parameters_of,
 )
 
-# A kernel chooses its ports, lets go of them and binds them a second later; when another process
-# took one meanwhile, it dies before any cell has run.
-KERNEL_STARTS = 3
+KERNEL_STARTS = 3  # one dies at once when another process took a port between choice and use
 
 
 class ParameterError(NotebookError):
