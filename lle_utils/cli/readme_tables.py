@@ -46,10 +46,10 @@ def render_tables(text: str, folder: str | os.PathLike | None = None) -> str:
     """Fill the tables of a Markdown text from records.
 
     A block is ``<!-- table:EVALUATION METRIC METRIC -->`` ... ``<!-- /table -->``; without
-    metrics it shows all. ``leaderboard`` in the place of ``table`` sorts the methods and compares
-    neighbours, and knows its columns. Between ``<!-- bench -->`` and ``<!-- /bench -->`` that
-    record is shown, and so are the others that have a report. A text is up to date when this
-    function returns it unchanged.
+    metrics it shows all; of an experiment all runs of a method are one row. ``leaderboard`` in the
+    place of ``table`` sorts the methods and compares neighbours, and knows its columns. Between
+    ``<!-- bench -->`` and ``<!-- /bench -->`` that record is shown, and so are the others that
+    have a report. A text is up to date when this function returns it unchanged.
 
     Args:
         text: Markdown with such blocks.
@@ -64,7 +64,9 @@ def render_tables(text: str, folder: str | os.PathLike | None = None) -> str:
 
     def fill(block: re.Match) -> str:
         start, form, evaluation, metrics, end = block.groups()
-        content = _TABLES[form](load_records(evaluation, folder), metrics.split() or None)
+        records = load_records(evaluation, folder).items()
+        rows = {name: record for name, record in records if "fold" not in record}
+        content = _TABLES[form](rows, metrics.split() or None)
         return f"{start}\n\n{content}\n\n{end}"
 
     def fill_report(block: re.Match) -> str:

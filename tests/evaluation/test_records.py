@@ -296,6 +296,16 @@ def test_tables_in_a_text_are_filled_and_then_stay(tmp_path):
         readme_tables.render_tables(text.replace("trial", "nothing"), tmp_path)
 
 
+def test_a_table_shows_the_runs_of_an_experiment_together(tmp_path):
+    record = _record()
+    one_run = record | {"method": f"{record['method']}, fold 1, seed 0", "fold": 1, "seed": 0}
+    results.save_records("folds", [record, one_run], tmp_path)
+    text = "<!-- table:folds psnr -->\n<!-- /table -->"
+    filled = readme_tables.render_tables(text, tmp_path)
+    assert f"| {record['method']} |" in filled
+    assert "fold 1" not in filled
+
+
 def test_committed_evaluations_can_be_read():
     from lle_utils.core.paths import data_dir
 
