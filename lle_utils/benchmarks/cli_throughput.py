@@ -10,14 +10,19 @@ import os
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-from lle_utils.benchmarks.speed import BenchError, dark_photo, machine, run_python
+from lle_utils.benchmarks.speed import (
+    BenchError,
+    dark_photo,
+    machine,
+    process_seconds,
+    run_python,
+)
 from lle_utils.core.paths import data_dir, write_json
 from lle_utils.data.samples import default_source, sample_pairs
 from lle_utils.enhancers.runtimes import ROUNDING_LEVELS, RUNTIMES, quickest
@@ -91,13 +96,13 @@ def _case(folder: Path, method: str, photos: int) -> dict:
     results = folder / method
     loop = "lle_utils.benchmarks.cli_throughput"
     words = ["-m", loop, folder / "photos", results / "plain", method]
-    seconds, differences = {"plain": _seconds(*words)}, {}
+    seconds, differences = {"plain": process_seconds(*words)}, {}
     words = ["-m", "lle_utils.cli.main", "enhance", folder / "photos", "--method", method]
     for runtime in RUNTIMES:
         seconds[runtime] = differences[runtime] = None
         if runtime.startswith("openvino") and not find_spec("openvino"):
             continue
-        seconds[runtime] = _seconds(*words, "-o", results / runtime, "--runtime", runtime)
+        seconds[runtime] = process_seconds(*words, "-o", results / runtime, "--runtime", runtime)
         differences[runtime] = _difference(results / "plain", results / runtime)
         if runtime != "openvino-fast" and differences[runtime] > ROUNDING_LEVELS:
             raise BenchError(f"{method}, {runtime}: off by {differences[runtime]} of 255.")
@@ -109,12 +114,6 @@ def _case(folder: Path, method: str, photos: int) -> dict:
         "seconds": seconds,
         "differences": differences,
     }
-
-
-def _seconds(*words: object) -> float:
-    start = time.perf_counter()
-    run_python(*words)
-    return time.perf_counter() - start
 
 
 def _difference(plain: Path, ours: Path) -> int:
@@ -178,7 +177,7 @@ def measure_start(methods: Sequence[str] = STARTED, starts: int = STARTS) -> dic
         words = ["-m", "lle_utils.cli.main", "enhance", photo, "--overwrite", "--method"]
         for method in methods:
             _, peak = run_python(*words, method)
-            runs = [_seconds(*words, method) for _ in range(starts)]
+            runs = [process_seconds(*words, method) for _ in range(starts)]
             median = statistics.median(runs)
             cases.append({"method": method, "runs": runs, "median": median, "peak_bytes": peak})
     return {"machine": here, "photo": list(SIZE), "cases": cases}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lle_utils.benchmarks.speed import run_python
+from lle_utils.benchmarks.speed import process_seconds
 from lle_utils.core.environment import machine
 from lle_utils.core.errors import require
 from lle_utils.core.paths import data_dir, write_json
@@ -63,9 +63,7 @@ def _experiment(folder: Path, workers: int) -> dict:
     plan.write_text(f"notebook: {NOTEBOOK}\nseeds: {RUNS}\nset: {json.dumps(SETTINGS)}\n")
     words = ["-m", "lle_utils.cli.main", "experiment", "run", plan, "-o", out]
     print(f"{RUNS} runs, workers: {workers} ...", file=sys.stderr, flush=True)
-    start = time.perf_counter()
-    run_python(*words, "--workers", workers, environment=ONE_THREAD)
-    wall = time.perf_counter() - start
+    wall = process_seconds(*words, "--workers", workers, environment=ONE_THREAD)
     paths = sorted(out.glob("*/result.json"))
     seconds = [json.loads(path.read_text("utf-8"))["seconds"] for path in paths]
     cells = [_in_cells(path.parent / f"{NOTEBOOK}.ipynb") for path in paths]

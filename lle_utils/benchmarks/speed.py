@@ -181,6 +181,13 @@ def run_python(*words: object, environment: dict[str, str] | None = None) -> tup
     return "".join(printed.splitlines()[-1:]), max(seen)
 
 
+def process_seconds(*words: object, environment: dict[str, str] | None = None) -> float:
+    """Return how long `run_python` takes, start-up included."""
+    start = time.perf_counter()
+    run_python(*words, environment=environment)
+    return time.perf_counter() - start
+
+
 def enhance_case(method: str, height: int, width: int) -> dict:
     """Time one method on one photo of 8 bits in memory, in the runtime that `lle enhance` takes.
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from lle_utils.benchmarks.speed import dark_photo, run_python
+from lle_utils.benchmarks.speed import dark_photo, process_seconds
 from lle_utils.core.environment import machine
 from lle_utils.core.errors import require
 from lle_utils.core.paths import data_dir, write_json
@@ -41,18 +40,12 @@ def measure_video(
     here, cases = machine(), {}
     with tempfile.TemporaryDirectory() as name:
         clip, target = write_clip(Path(name) / "dark.mp4", size, frames), Path(name) / "out.mp4"
-        cases["alone"] = _seconds("-m", "lle_utils.benchmarks.video_speed", clip, target)
+        cases["alone"] = process_seconds("-m", "lle_utils.benchmarks.video_speed", clip, target)
         words = ["-m", "lle_utils.cli.main", "video", clip, target, "--overwrite", "--method"]
         for method in methods:
             print(f"{method} ...", file=sys.stderr, flush=True)
-            cases[method] = _seconds(*words, method)
+            cases[method] = process_seconds(*words, method)
     return {"machine": here, "size": list(size), "frames": frames, "seconds": cases}
-
-
-def _seconds(*words: object) -> float:
-    start = time.perf_counter()
-    run_python(*words)
-    return time.perf_counter() - start
 
 
 def write_clip(path: Path, size: tuple, frames: int) -> Path:

@@ -63,7 +63,7 @@ class SharedCurves:
         def fill(top: int) -> None:
             """Fill some rows, with a map between the rows of the map that they lie between."""
             rows = slice(top, top + strip)
-            place = (np.arange(height)[rows] + 0.5) / self.scale - 0.5
+            place = (np.arange(top, min(top + strip, height)) + 0.5) / self.scale - 0.5
             above = np.floor(place).astype(int)
             levels = wide.take(above + 1, axis=0, mode="clip")
             one = wide.take(above, axis=0, mode="clip")

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -172,31 +173,27 @@ def _rewrite(source: Path, target: Path, first: av.VideoFrame, change: Callable)
     ):
         video = _picture(old, source)
         written = _add_streams(old, new, video, first, target)
-        with tqdm(total=video.frames or None, unit="frame", desc=source.name) as progress:
-            for item in _one_ahead(change, _read(old, video, source)):
+        picture, changing = written[video.index], deque()
+        with (
+            tqdm(total=video.frames or None, unit="frame", desc=source.name) as progress,
+            ThreadPoolExecutor(1) as worker,
+        ):
+
+            def encode_first() -> None:
+                new.mux(picture.encode(changing.popleft().result()))
+                progress.update()
+
+            for item in _read(old, video, source):
                 if isinstance(item, av.Packet):
                     item.stream = written[item.stream.index]
                     new.mux(item)
-                else:
-                    new.mux(written[video.index].encode(item))
-                    progress.update()
-        new.mux(written[video.index].encode(None))
-
-
-def _one_ahead(change: Callable, items: Iterable) -> Iterator:
-    """Yield packets, and frames changed: each while the next is decoded and changed."""
-    with ThreadPoolExecutor(1) as worker:
-        changing = None
-        for item in items:
-            if isinstance(item, av.Packet):
-                yield item
-                continue
-            following = worker.submit(change, item)
-            if changing:
-                yield changing.result()
-            changing = following
-        if changing:
-            yield changing.result()
+                    continue
+                changing.append(worker.submit(change, item))
+                if len(changing) > 1:  # a frame is encoded while the next is changed
+                    encode_first()
+            while changing:
+                encode_first()
+        new.mux(picture.encode(None))
 
 
 def check_paths(source: str | os.PathLike, target: str | os.PathLike) -> tuple[Path, Path]:

@@ -22,13 +22,14 @@ def test_a_small_folder_is_measured_and_results_agree():
     assert "| zero_dce_pp | " in cli_throughput.report(record)
 
 
-def test_the_record_shows_that_the_command_is_no_slower_than_a_plain_loop():
+def test_the_record_shows_how_much_faster_than_a_plain_loop_the_command_is():
     record = json.loads((data_dir() / "results" / "throughput.json").read_text(encoding="utf-8"))
     cases = {case["method"]: case for case in record["cases"]}
     assert all(case["photos"] >= 100 for case in cases.values())
     assert set(cases) == {"zero_dce_pp", "zero_dce", "mirnet"}
     for method, case in cases.items():
-        assert case["seconds"]["plain"] >= case["seconds"][quickest(case)], method
+        least = 1.5 if method == "mirnet" else 2  # it had 2.2 on one machine, 1.6 on another
+        assert case["seconds"]["plain"] >= least * case["seconds"][quickest(case)], method
 
 
 def test_a_lower_limit_of_memory_lowers_the_peak(tmp_path):
