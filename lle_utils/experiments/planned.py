@@ -61,7 +61,7 @@ def _run(run: dict, notebook: str, profile: str, own: Path, root: str | None) ->
     elif error is None:
         try:
             records = _scores(own / notebook, run)
-            value = _value(run["metric"], records, history)
+            value = _value(run["metric"], run["enhancer"], records, history)
         except Exception as caught:  # kept beside its notebook; the other runs go on
             error = f"{type(caught).__name__}: {caught}"
     found = {**run, "seconds": round(time.time() - began, 3), "error": error, "pruned": pruned}
@@ -80,11 +80,19 @@ def _why_stopped(error: str | None) -> str:
 
 
 def _value(
-    metric: str, records: Sequence[Mapping], history: Mapping[str, Sequence[float]]
+    metric: str,
+    enhancer: str,
+    records: Sequence[Mapping],
+    history: Mapping[str, Sequence[float]],
 ) -> float | None:
-    """Return what a search judges a run by, which is the best that it has of it."""
+    """Return what a search judges a run by: the best that it, or one of its enhancers, has."""
     if not metric:
         return None
+    if enhancer:
+        saved = ", ".join(record["method"] for record in records) or "none"
+        records = [record for record in records if record["method"] == enhancer]
+        if not records:
+            raise ExperimentError(f"the run saved no {enhancer}; it saved {saved}.")
     means = [record["summary"][metric]["mean"] for record in records if metric != LOGGED]
     if values := means or history.get(metric):
         return float(max(values))

@@ -28,8 +28,8 @@ class PlannedRun:
         group: The same without seed and fold: what is compared.
         parameters: Of the notebook, over those of the profile.
         split: Which photos of its source the result is judged by.
-        metric: What a search judges it by, see `lle_utils.experiments.search_space`; empty in a
-            grid.
+        metric, enhancer: What a search judges it by, see `lle_utils.experiments.search_space`;
+            empty in a grid.
     """
 
     name: str
@@ -37,6 +37,7 @@ class PlannedRun:
     parameters: dict[str, Any]
     split: str
     metric: str = ""
+    enhancer: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ class Experiment:
             values: Parameter -> value, for all that are searched.
         """
         run = self._run(dict(values), self.seeds[0], None)
-        return replace(run, name=name, metric=self.search["metric"])
+        judged = {key: self.search[key] for key in ("metric", "enhancer")}
+        return replace(run, name=name, **judged)
 
     def _run(self, varied: dict[str, Any], seed: int, fold: int | None) -> PlannedRun:
         parameters = {**self.fixed, **varied, "seed": seed}

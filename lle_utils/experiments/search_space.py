@@ -7,7 +7,7 @@ from typing import Any
 
 from lle_utils.experiments.values import ExperimentError, typed_values
 
-KEYS = ("parameters", "trials", "sampler", "metric", "prune", "storage")
+KEYS = ("parameters", "trials", "sampler", "metric", "enhancer", "prune", "storage")
 SAMPLERS = ("tpe", "random")
 LOGGED = "val_psnr"  # by trainings, in notebooks that say how often
 LOGGED_BY = "validate_every"  # the parameter that says so
@@ -23,7 +23,8 @@ def read_search(found: Any, defaults: dict[str, dict]) -> dict[str, Any]:
 
     Returns:
         All of `KEYS`. ``parameters`` are lists of choices, or ``low``, ``high`` and ``log``, with
-        the types of the notebook's own.
+        the types of the notebook's own; ``enhancer`` is which of those that a run saves it is
+        judged by, empty for the best of them.
 
     Raises:
         ExperimentError: If a key or a value will not do; the message names it.
@@ -48,6 +49,12 @@ def _settings(found: dict, defaults: dict[str, dict]) -> dict[str, Any]:
         raise ExperimentError(f"search: trials is {trials!r}; expected a whole number from 1 on.")
     sampler = _word("sampler", found.get("sampler", "tpe"), SAMPLERS)
     metric = _word("metric", found.get("metric", "psnr"), METRICS)
+    enhancer = found.get("enhancer", "")
+    if not isinstance(enhancer, str) or (enhancer and metric == LOGGED):
+        raise ExperimentError(
+            f"search: enhancer is {enhancer!r}; expected the name of one that the notebook saves, "
+            f"with the metric psnr or ssim. {LOGGED} is of the training itself."
+        )
     prune = found.get("prune", False)
     if type(prune) is not bool:
         raise ExperimentError(f"search: prune is {prune!r}; expected true or false.")
@@ -62,7 +69,14 @@ def _settings(found: dict, defaults: dict[str, dict]) -> dict[str, Any]:
             f"search: {notebook} has no {LOGGED_BY}, so its training logs no {LOGGED}; take the "
             "metric psnr or ssim, and leave prune out."
         )
-    return dict(trials=trials, sampler=sampler, metric=metric, prune=prune, storage=storage)
+    return dict(
+        trials=trials,
+        sampler=sampler,
+        metric=metric,
+        enhancer=enhancer,
+        prune=prune,
+        storage=storage,
+    )
 
 
 def _word(key: str, found: Any, known: tuple[str, ...]) -> str:

@@ -42,7 +42,7 @@ def test_ranges_and_choices_get_the_types_of_the_notebook(project):
     assert run.split == "val"  # never test
     assert run.group == "rate=1.5,steps=3,style=bold"
     assert run.parameters["source"] == "synthetic"
-    assert run.metric == "psnr"
+    assert (run.metric, run.enhancer) == ("psnr", "")
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,14 @@ def test_ranges_and_choices_get_the_types_of_the_notebook(project):
     [
         (SPACE + ", sampler: grid", "sampler is 'grid'; there are: tpe, random"),
         (SPACE + ", metric: test_psnr", "metric is 'test_psnr'; there are: psnr, ssim, val_psnr"),
+        (
+            SPACE + ", enhancer: 3",
+            "enhancer is 3; expected the name of one that the notebook saves",
+        ),
+        (
+            SPACE + ", enhancer: mine, metric: val_psnr",
+            "enhancer is 'mine'; expected the name",
+        ),
         (SPACE + ", trials: 0", "trials is 0; expected a whole number from 1 on"),
         (SPACE + ", trials: 2.5", "trials is 2.5; expected a whole number"),
         (SPACE + ", prune: maybe", "prune is 'maybe'; expected true or false"),
@@ -202,14 +210,20 @@ def test_what_failed_is_queued_once_and_what_is_done_is_not(project, tmp_path):
 
 
 def test_a_run_is_judged_by_the_best_that_it_has_of_the_metric():
-    records = [{"summary": {"psnr": {"mean": value}}} for value in (12.0, 15.0)]
-    assert planned._value("psnr", records, {"val_psnr": [30.0]}) == 15.0
-    assert planned._value("val_psnr", records, {"val_psnr": [30.0, 29.0]}) == 30.0
-    assert planned._value("", records, {}) is None
+    records = [
+        {"method": method, "summary": {"psnr": {"mean": value}}}
+        for method, value in (("first", 12.0), ("second", 15.0))
+    ]
+    assert planned._value("psnr", "", records, {"val_psnr": [30.0]}) == 15.0
+    assert planned._value("psnr", "first", records, {}) == 12.0
+    assert planned._value("val_psnr", "", records, {"val_psnr": [30.0, 29.0]}) == 30.0
+    assert planned._value("", "", records, {}) is None
+    with pytest.raises(planning.ExperimentError, match="saved no third; it saved first, second"):
+        planned._value("psnr", "third", records, {})
     with pytest.raises(planning.ExperimentError, match="gave no val_psnr: its training logged"):
-        planned._value("val_psnr", records, {})
+        planned._value("val_psnr", "", records, {})
     with pytest.raises(planning.ExperimentError, match="gave no psnr: it saved no enhancer"):
-        planned._value("psnr", [], {})
+        planned._value("psnr", "", [], {})
 
 
 def test_a_notebook_that_was_told_to_stop_is_told_from_one_that_failed():
