@@ -57,7 +57,7 @@ from pathlib import Path
 import numpy as np
 
 from lle_utils import core, data, display
-from lle_utils.enhancers import list_enhancers, load_enhancer
+from lle_utils.enhancers import list_enhancers, load_onnx
 
 # %% [markdown]
 # The next cell holds everything there is to set. To use a photo from the disk, put its path
@@ -99,12 +99,12 @@ print(f"shape {low.shape}, values {low.min():.3f} to {low.max():.3f}, mean {low.
 # %% [markdown]
 # ## One call
 #
-# `load_enhancer` reads a trained network from `data/pretrained`, together with its *card*: a
-# record of what it is and how it was trained. `enhance` takes a photo of any size and returns
-# one of the same size.
+# `load_onnx` reads a trained network from `data/pretrained`, in a form that starts at once and
+# needs no TensorFlow, together with its *card*: a record of what it is and how it was trained.
+# `enhance` takes a photo of any size and returns one of the same size.
 
 # %%
-network = load_enhancer(enhancer)
+network = load_onnx(enhancer)
 enhanced = network.enhance(low)
 print(f"{enhancer}: {network.card['parameters']:,} parameters, mean now {enhanced.mean():.3f}")
 
@@ -157,7 +157,7 @@ preview = low[::step, ::step]
 from lle_utils.enhancers import BASELINES
 
 learnt = [enhancer, *(name for name in list_enhancers() if name != enhancer)]
-results = {name: load_enhancer(name).enhance(preview) for name in learnt}
+results = {name: load_onnx(name).enhance(preview) for name in learnt}
 for name in ("gamma", "auto_gamma", "clahe", "lime"):
     results[name] = BASELINES[name](preview)
 
@@ -307,7 +307,7 @@ def texture(image):
     return np.abs(np.diff(image, axis=1)).mean()
 
 
-good = {name: load_enhancer(name).enhance(normal) for name in (enhancer, "zero_dce")}
+good = {name: load_onnx(name).enhance(normal) for name in (enhancer, "zero_dce")}
 for name, result in good.items():
     print(f"{name:10} mean {normal.mean():.3f} before, {result.mean():.3f} after; ", end="")
     print(f"neighbours differ {texture(result) / texture(normal):.2f} times as much")

@@ -73,7 +73,7 @@ from skimage.feature import ORB, match_descriptors
 from lle_utils import core, data, display, evaluation
 from lle_utils.core import luminance
 from lle_utils.display import write_page
-from lle_utils.enhancers import BASELINES, list_enhancers, load_enhancer
+from lle_utils.enhancers import BASELINES, list_enhancers, load_enhancer, load_onnx
 from lle_utils.metrics import METRICS, psnr
 from lle_utils.nn import UpsampleBilinear
 
@@ -97,12 +97,13 @@ start("08_compare", globals())
 # %% [markdown]
 # ## The methods
 #
-# A method is a function from a photo to a photo. Eight need no training; *input* leaves the
-# photo as it is, the one to beat. The others are whatever `data/pretrained` holds: networks, each
-# with a *card* that says what it was trained on and how much it computes.
+# A method is a function from a photo to a photo. Eight need no training; *input* leaves the photo
+# as it is, the one to beat. The others are whatever `data/pretrained` holds: networks, each with a
+# *card* that says what it was trained on and how much it computes. `load_onnx` takes the form that
+# is the quickest to start; its results are those of Keras (`15_runtimes`).
 
 # %%
-enhancers = {name: load_enhancer(name) for name in list_enhancers()}
+enhancers = {name: load_onnx(name) for name in list_enhancers()}
 methods = {**BASELINES, **{name: network.enhance for name, network in enhancers.items()}}
 print(", ".join(methods))
 
@@ -238,7 +239,7 @@ def lay_out(image):
         low,
         {name: method(low) for name, method in methods.items()},
         display.dark_windows(low),
-        {name: curve_maps(enhancers[name], low) for name in curved},
+        {name: curve_maps(load_enhancer(name), low) for name in curved},
         {name: [enhancers[name].prepare(low[::s, ::s]) for s in (1, 2)] for name in adjustable},
     )
 

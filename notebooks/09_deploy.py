@@ -66,10 +66,10 @@ import numpy as np
 from IPython.display import Markdown
 from PIL import Image, ImageCms
 
-from lle_utils import core, data, display, enhancers, nn
+from lle_utils import core, data, display, enhancers
 from lle_utils.cli import main
 from lle_utils.core import luminance
-from lle_utils.enhancers import BASELINES, Enhancer, list_enhancers, load_enhancer
+from lle_utils.enhancers import BASELINES, Enhancer, list_enhancers, load_enhancer, load_onnx
 
 # %% [markdown]
 # The next cell holds everything there is to set.
@@ -88,12 +88,13 @@ from lle_utils.notebook_tools import start
 start("09_deploy", globals())
 
 # %% [markdown]
-# All shipped enhancers, and one dark photo whose well-lit twin we have. It is small, so that
-# the whole of it can always be computed too: the result that tiles must match.
+# All shipped enhancers, in the form that a program takes, which needs no Keras (`15_runtimes`); and
+# one dark photo whose well-lit twin we have. It is small, so that the whole of it can always be
+# computed too: the result that tiles must match.
 
 # %%
 folder = core.run_folder("09_deploy", output_dir)
-loaded = {name: load_enhancer(name) for name in list_enhancers()}
+loaded = {name: load_onnx(name) for name in list_enhancers()}
 print(", ".join(loaded))
 
 # %%
@@ -110,17 +111,16 @@ display.show_images({"low": low, "normal": normal})
 #
 # A network holds feature maps, many numbers for each pixel. Walk through its layers, add up the
 # maps that are needed at the same time, and the largest sum says how many bytes a pixel takes
-# (`bytes_per_pixel`). Convolutions need working memory beside their results; a reserve for it, the
-# factor `enhancers.MEMORY_SAFETY_FACTOR`, was found by measuring. Beside the maps there are the
-# photo itself, its result, and what Keras holds before it has seen any photo
-# (`enhancers.KERAS_BYTES`). What does not fit into a limit must be cut into *tiles*.
+# (`nn.bytes_per_pixel`, which each card keeps). Convolutions need working memory beside their
+# results; a reserve for it, the factor `enhancers.MEMORY_SAFETY_FACTOR`, was found by measuring.
+# Beside the maps there are the photo itself, its result, and what Keras holds before it has seen
+# any photo (`enhancers.KERAS_BYTES`). What does not fit into a limit must be cut into *tiles*.
 
 
 # %%
 def plan(enhancer, photo, memory=enhancers.MEMORY_LIMIT):
     """Return bytes per pixel, bytes in one piece, and the side of tiles within a limit."""
-    divisor = enhancer.size_divisor
-    per_pixel = nn.bytes_per_pixel(enhancer.model, divisor)
+    divisor, per_pixel = enhancer.size_divisor, enhancer.bytes_per_pixel
     piece = per_pixel * enhancers.MEMORY_SAFETY_FACTOR * photo.shape[0] * photo.shape[1]
     side = enhancers.tile_side(photo, per_pixel, enhancer.overlap, divisor, memory)
     return per_pixel, enhancers.KERAS_BYTES + 2 * photo.nbytes + piece, side
@@ -189,7 +189,8 @@ display.show_images(changes, limits=(-8, 0))
 # %%
 def reach(enhancer):
     """Add up how far the convolutions of Zero-DCE or Zero-DCE++ see, in pixels of the photo."""
-    convolutions = [layer for layer in enhancer.model.layers if hasattr(layer, "kernel_size")]
+    layers = load_enhancer(enhancer.name).model.layers
+    convolutions = [layer for layer in layers if hasattr(layer, "kernel_size")]
     return enhancer.size_divisor * sum(c.kernel_size[0] // 2 for c in convolutions)
 
 

@@ -68,7 +68,7 @@ from keras import layers
 from skimage.color import deltaE_ciede2000, hsv2rgb, rgb2lab
 
 from lle_utils import core, data, display, enhancers, evaluation, training
-from lle_utils.enhancers import load_enhancer, save_enhancer
+from lle_utils.enhancers import load_enhancer, load_onnx, save_enhancer
 from lle_utils.metrics import psnr
 from lle_utils.nn import EncodeLight, charbonnier_loss, ssim_loss
 
@@ -718,7 +718,7 @@ methods = {
     "LibRaw + auto_gamma": partial(with_enhancer, enhance=enhancers.BASELINES["auto_gamma"]),
 }
 for name in ("zero_dce_pp", "mirnet"):
-    methods[f"LibRaw + {name}"] = partial(with_enhancer, enhance=load_enhancer(name).enhance)
+    methods[f"LibRaw + {name}"] = partial(with_enhancer, enhance=load_onnx(name).enhance)
 
 
 # %% [markdown]

@@ -63,6 +63,8 @@ class Entry(NamedTuple):
 def write_report(folder: Path) -> Path:
     """Turn a folder of executed notebooks into ``index.html`` and one page for each.
 
+    A page that is newer than its notebook stays as it is.
+
     Args:
         folder: What `lle_utils.notebook_tools.run_notebooks` wrote, such as ``runs/quick``.
 
@@ -76,7 +78,9 @@ def write_report(folder: Path) -> Path:
     entries = []
     for name, notebook in executed_notebooks(folder).items():
         entries.append(_entry(name, notebook))
-        write_text(folder / f"{name}.html", _page(name, notebook))
+        page, executed = folder / f"{name}.html", folder / f"{name}.ipynb"
+        if not page.is_file() or page.stat().st_mtime_ns <= executed.stat().st_mtime_ns:
+            write_text(page, _page(name, notebook))
     return write_text(folder / "index.html", _index(entries))
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 import re
 
 import jupytext
@@ -96,6 +97,17 @@ def test_thumbnails_are_small_pictures_that_link_to_their_cell(folder):
     jpegs = re.findall(r"data:image/jpeg;base64,([\w+/=]+)", text)
     sizes = [Image.open(io.BytesIO(base64.b64decode(jpeg))).size for jpeg in jpegs]
     assert sizes == [(560, 315), (30, 40)]
+
+
+def test_a_page_is_made_again_only_when_its_notebook_was(folder):
+    report.write_report(folder)
+    see, fail = folder / "01_see.html", folder / "02_fail.html"
+    see.write_text("kept")
+    fail.write_text("old")
+    os.utime(fail, ns=(0, 0))
+    report.write_report(folder)
+    assert see.read_text() == "kept"
+    assert "Fail" in fail.read_text()
 
 
 def test_no_page_loads_anything_from_elsewhere(folder):
