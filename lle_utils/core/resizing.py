@@ -12,7 +12,7 @@ from lle_utils.core.images import as_float, convert_like
 from lle_utils.core.strips import on_all_cores
 
 MERGED_ROWS = 64  # of a photo, at a time
-REDUCED_ROWS = 8  # of the reduced one, at a time
+REDUCED_ROWS = 32  # of the reduced one, at a time
 
 
 def fit_side(shape: tuple[int, ...], side: int) -> tuple[int, int]:
@@ -39,7 +39,7 @@ def block_mean(image: np.ndarray, factor: int) -> np.ndarray:
     """Reduce an image by averaging blocks: what a sensor with larger pixels would have seen.
 
     Args:
-        image: Floating-point array ``(H, W, C)``.
+        image: Array ``(H, W, C)``: floating point, uint8 or uint16.
         factor: Side of a block, a whole number of 1 or more.
 
     Returns:
@@ -56,10 +56,13 @@ def block_mean(image: np.ndarray, factor: int) -> np.ndarray:
     height, width = image.shape[0] // factor, image.shape[1] // factor
     if not height * width:
         raise ValueError(f"an image of shape {image.shape} has no block of side {factor}.")
-    total = np.zeros((height, width, image.shape[2]), np.float32)
-    for row in range(factor):
-        for column in range(factor):
-            total += image[row::factor, column::factor][:height, :width]
+    channels = image.shape[2]
+    rows = image[: height * factor, : width * factor].reshape(height, factor, -1)
+    blocks = rows.sum(axis=1, dtype=np.float32).reshape(height, width, factor, channels)
+    total = np.zeros((height, width, channels), np.float32)
+    for column in range(factor):
+        for channel in range(channels):  # a whole row at a time, not three values
+            total[..., channel] += blocks[:, :, column, channel]
     return total / np.float32(factor**2)
 
 
@@ -121,6 +124,36 @@ def resize(
     return np.rint(result).astype(image.dtype) if image.dtype.kind == "u" else result
 
 
+def enlarge_side(
+    image: np.ndarray, axis: int, ratio: float, start: int = 0, stop: int | None = None
+) -> np.ndarray:
+    """Enlarge an image along one side, linearly, or a part of that side.
+
+    Args:
+        image: float32 array ``(H, W, C)``.
+        axis: 0 for the height, 1 for the width.
+        ratio: New length by old length.
+        start, stop: Which of the new rows or columns are wanted; all by default.
+
+    Returns:
+        float32 array, ``stop - start`` long on that side.
+
+    >>> enlarge_side(np.float32([[[0]], [[4]]]), 0, 2.0).ravel().tolist()
+    [0.0, 1.0, 3.0, 4.0]
+    """
+    stop = round(image.shape[axis] * ratio) if stop is None else stop
+    places = (np.arange(start, stop) + 0.5) / ratio - 0.5
+    before = np.floor(places).astype(int)
+    mixed = image.take(before + 1, axis, mode="clip")
+    one = image.take(before, axis, mode="clip")
+    share = (places - before).astype(np.float32)
+    mixed -= one
+    # For columns the shares are repeated: it is quick only if whole rows have the same shape.
+    mixed *= share[:, None, None] if axis == 0 else share[:, None].repeat(image.shape[2], 1)
+    mixed += one
+    return mixed
+
+
 def merge_scales(
     detail: np.ndarray, base: np.ndarray, dtype: npt.DTypeLike | None = None
 ) -> np.ndarray:
@@ -141,14 +174,13 @@ def merge_scales(
     Reference:
         Burt and Adelson, The Laplacian Pyramid as a Compact Image Code, 1983: two of its levels.
     """
-    (height, width), (rows, _) = detail.shape[:2], base.shape[:2]
-    missing = base - _reduced(detail, base.shape[:2])
+    (height, width), rows = detail.shape[:2], len(base)
+    missing = enlarge_side(base - _reduced(detail, base.shape[:2]), 1, width / base.shape[1])
     result = detail if dtype in (None, detail.dtype) else np.empty(detail.shape, dtype)
 
     def add(top: int) -> None:
         bottom = min(top + MERGED_ROWS, height)
-        seen = (top * rows / height, bottom * rows / height)
-        part = resize(missing, (bottom - top, width), seen)
+        part = enlarge_side(missing, 0, height / rows, top, bottom)
         part += as_float(detail[top:bottom])
         result[top:bottom] = convert_like(part, result.dtype)
 
@@ -160,9 +192,14 @@ def _reduced(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Return a smaller copy of an image in float, which is not rounded between."""
     small = np.empty((*size, 3), np.float32)
     scale = len(image) / size[0]
+    whole = scale == image.shape[1] / size[1] == int(scale)
 
     def reduce(top: int) -> None:
         bottom = min(top + REDUCED_ROWS, size[0])
+        if whole:
+            part = as_float(image[top * int(scale) : bottom * int(scale)])
+            small[top:bottom] = block_mean(part, int(scale))
+            return
         first, last = int(top * scale), math.ceil(bottom * scale)
         seen = (top * scale - first, min(bottom * scale, len(image)) - first)
         small[top:bottom] = resize(as_float(image[first:last]), (bottom - top, size[1]), seen)

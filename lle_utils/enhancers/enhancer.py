@@ -38,6 +38,7 @@ from lle_utils.enhancers.tiling import (
 )
 from lle_utils.nn.complexity import bytes_per_pixel
 
+GLANCE = 16  # of so many rows and columns one, for a first look
 WORKING_SIDE = 640  # pixels: a larger photo is reduced to it to decide brightness and colour
 
 Run = Callable[[np.ndarray], np.ndarray]  # float image (h, w, 3) in [0, 1] to the same
@@ -283,8 +284,8 @@ class Enhancer:
 
 
 def _is_gray(photo: np.ndarray) -> bool:
-    red, green, blue = np.moveaxis(photo, -1, 0)
-    return np.array_equal(red, green) and np.array_equal(red, blue)
+    few = photo[::GLANCE, ::GLANCE]  # enough to see that most photos are not
+    return all((part == part[..., :1]).all() for part in (few, photo))
 
 
 def _grayed(run: Run) -> Run:

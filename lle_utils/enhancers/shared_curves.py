@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 
 from lle_utils.core.images import convert_like, pad_to_divisor
-from lle_utils.core.resizing import resize
+from lle_utils.core.resizing import block_mean, enlarge_side
 from lle_utils.core.strips import on_all_cores
 
 ITERATIONS = 8
@@ -21,7 +21,7 @@ VALUES = 256
 # The curves change by at most twice what the map changes by (four times ITERATIONS over 4 at 1/2),
 # so rounding the map to this many levels between -1 and 1 moves a result by a quarter of 1/255.
 MAP_LEVELS = 2048
-STRIP_VALUES = 2**16  # of the photo that are mapped at a time, few enough for a core's cache
+STRIP_VALUES = 2**18  # of the photo that are mapped at a time, by each core
 
 Draw = Callable[[np.ndarray], np.ndarray]
 
@@ -53,23 +53,17 @@ class SharedCurves:
             curves give.
         """
         height, width = photo.shape[:2]
-        maps = self._draw(self._reduced(photo))
-        wide = resize(maps, (len(maps), maps.shape[1] * self.scale))[:, :width]
+        padded = pad_to_divisor(photo, self.scale)
+        maps = self._draw(block_mean(padded, self.scale) / np.float32(VALUES - 1))
+        wide = enlarge_side(maps, 1, self.scale, 0, width)
         wide = (wide + 1) * np.float32((MAP_LEVELS - 1) / 2) + np.float32(0.5)
         table = _table() if finish is None else finish(_table())
         table = convert_like(table, np.uint16).ravel()
         result = np.empty(photo.shape, np.uint16)
 
         def fill(top: int) -> None:
-            """Fill some rows, with a map between the rows of the map that they lie between."""
-            rows = slice(top, top + strip)
-            place = (np.arange(top, min(top + strip, height)) + 0.5) / self.scale - 0.5
-            above = np.floor(place).astype(int)
-            levels = wide.take(above + 1, axis=0, mode="clip")
-            one = wide.take(above, axis=0, mode="clip")
-            levels -= one
-            levels *= (place - above).astype(np.float32)[:, None, None]
-            levels += one
+            rows = slice(top, min(top + strip, height))
+            levels = enlarge_side(wide, 0, self.scale, rows.start, rows.stop)
             places = levels.astype(np.intp)
             places *= VALUES
             places += photo[rows]
@@ -78,14 +72,6 @@ class SharedCurves:
         strip = max(STRIP_VALUES // photo[0].size, 1)
         on_all_cores(fill, range(0, height, strip))
         return result
-
-    def _reduced(self, photo: np.ndarray) -> np.ndarray:
-        """Return the means over blocks of the padded photo, float32 in [0, 1]."""
-        scale, padded = self.scale, pad_to_divisor(photo, self.scale)
-        height, width = (side // scale for side in padded.shape[:2])
-        rows = padded.reshape(height, scale, -1).sum(axis=1, dtype=np.uint32)
-        sums = rows.reshape(height, width, scale, 3).sum(axis=2)
-        return sums.astype(np.float32) / np.float32(255 * scale**2)
 
 
 @cache

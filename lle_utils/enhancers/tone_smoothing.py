@@ -201,7 +201,7 @@ def toned(low: np.ndarray, enhanced: np.ndarray, gains: np.ndarray, share: float
     Args:
         low, enhanced: A frame, float32 ``(H, W, 3)`` in [0, 1].
         gains: By luminance, at `GAIN_LEVELS` equal steps.
-        share: What the product has in the result, from 0 to 1; the frame has the rest.
+        share: How much of the gains is applied, from 0, none, to 1.
 
     Returns:
         float32 image of the same shape in [0, 1].
@@ -209,9 +209,9 @@ def toned(low: np.ndarray, enhanced: np.ndarray, gains: np.ndarray, share: float
     light = np.clip(low @ _WEIGHTS, 0, 1)
     light *= GAIN_LEVELS - 1
     light += 0.5
+    gains = 1 + np.float32(share) * (gains - 1)
     product = enhanced * gains.take(light.astype(np.intp))[..., None]
-    np.clip(product, 0, 1, out=product)
-    return product if share == 1 else enhanced + np.float32(share) * (product - enhanced)
+    return np.clip(product, 0, 1, out=product)
 
 
 def steadier() -> Callable[[float, float, bool], float]:

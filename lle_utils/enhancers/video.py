@@ -1,7 +1,7 @@
 """Enhance videos frame by frame, without the flicker of deciding each frame anew.
 
 The picture is decoded, enhanced and encoded frame by frame, whatever the length, and one frame is
-encoded while the next is enhanced; audio is copied as it is. Needs PyAV:
+encoded while the next is smoothed and the one after that enhanced; audio is copied as it is. Needs PyAV:
 ``pip install 'lle-utils[video]'``.
 """
 
@@ -12,7 +12,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,8 @@ from lle_utils.enhancers.tone_smoothing import (
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv")
 PREVIEWED = (0.15, 0.5, 0.85)  # shares of the length, of the moments that a preview shows
-MEASURED_PIXELS = 2**18  # of a frame, at most, that tone and flicker are measured on
+MEASURED_PIXELS = 2**16  # of a frame, at most, that tone and flicker are measured on
+AHEAD = 2  # frames that are changed while one is encoded
 FADED_ROWS = 32  # of a frame, at a time
 MISSING_SECONDS = 1.0  # that a file may be shorter than it says
 RGB_COLORSPACE = 0  # colour space of streams that hold no Y'CbCr
@@ -91,9 +92,12 @@ def enhance_video(
     step = max(math.ceil(math.sqrt(first.height * first.width / MEASURED_PIXELS)), 1)
     started, seen, cuts = time.perf_counter(), [], []
 
-    def enhance(frame: av.VideoFrame) -> av.VideoFrame:
+    def enhance(frame: av.VideoFrame) -> tuple[np.ndarray, np.ndarray]:
         low = _to_rgb(frame, first)
-        own = method(low)
+        return low, method(low)
+
+    def smooth(frame: av.VideoFrame, enhanced: Future) -> av.VideoFrame:
+        low, own = enhanced.result()
         few = [np.ascontiguousarray(as_float(image[::step, ::step])) for image in (low, own)]
         gains, is_cut = follow(*few)
         if is_cut:
@@ -104,7 +108,7 @@ def enhance_video(
         seen.append([*means, means[1] + share * (means[2] - means[1]), share])
         return _from_rgb(_faded(low, own, gains, share), frame, first)
 
-    _rewrite(source, target, first, enhance)
+    _rewrite(source, target, first, enhance, smooth)
     *columns, shares = np.transpose(seen)
     names = ("input", "frame_by_frame", "smoothed", "kept")
     found = {name: flicker(column, cuts) for name, column in zip(names, columns, strict=True)}
@@ -164,8 +168,10 @@ def _frame_near(source: Path, share: float) -> av.VideoFrame:
         return next(container.decode(video))
 
 
-def _rewrite(source: Path, target: Path, first: av.VideoFrame, change: Callable) -> None:
-    """Write a video with its frames changed by a function and its sound copied."""
+def _rewrite(
+    source: Path, target: Path, first: av.VideoFrame, enhance: Callable, smooth: Callable
+) -> None:
+    """Write a video with its frames changed by two functions in turn and its sound copied."""
     with (
         atomic_path(target) as temporary,
         av.open(str(source)) as old,
@@ -176,7 +182,8 @@ def _rewrite(source: Path, target: Path, first: av.VideoFrame, change: Callable)
         picture, changing = written[video.index], deque()
         with (
             tqdm(total=video.frames or None, unit="frame", desc=source.name) as progress,
-            ThreadPoolExecutor(1) as worker,
+            ThreadPoolExecutor(1) as smoothing,
+            ThreadPoolExecutor(1) as enhancing,
         ):
 
             def encode_first() -> None:
@@ -188,8 +195,8 @@ def _rewrite(source: Path, target: Path, first: av.VideoFrame, change: Callable)
                     item.stream = written[item.stream.index]
                     new.mux(item)
                     continue
-                changing.append(worker.submit(change, item))
-                if len(changing) > 1:  # a frame is encoded while the next is changed
+                changing.append(smoothing.submit(smooth, item, enhancing.submit(enhance, item)))
+                if len(changing) > AHEAD:
                     encode_first()
             while changing:
                 encode_first()
