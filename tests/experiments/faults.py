@@ -1,5 +1,9 @@
-"""An experiment of the project of `projects`, over workers and a scheduler that are killed."""
+"""An experiment over workers and a scheduler that are killed.
 
+Its notebook is the one of `projects`, which counts, or `12_lumen`, which trains a small network.
+"""
+
+import json
 import random
 import socket
 import subprocess
@@ -12,9 +16,16 @@ import psutil
 from archives import wait_for
 from projects import make_project
 
+from lle_utils.core.paths import project_root
 from lle_utils.experiments import planning, running
 
-STEPS = 20
+COUNTING = ("01_count", {"steps": 20, "pause": 0.2}, "checkpoint.json", (0.5, 3))
+TRAINING = (
+    "12_lumen",
+    {"stages": [[6, 32, 2]], "steps": 8, "warmup": 8, "deterministic": True},
+    "lumen_checkpoint.npz",
+    (4, 20),
+)
 
 
 @contextmanager
@@ -102,7 +113,7 @@ def struck(experiment, folder, project, workers, moments):
     return killed, said
 
 
-def killed_experiment(folder, runs, workers, kills):
+def killed_experiment(folder, runs, workers, kills, work=COUNTING):
     """Run an experiment in peace, and again while workers and once the scheduler are killed.
 
     Args:
@@ -110,27 +121,32 @@ def killed_experiment(folder, runs, workers, kills):
         runs: How many, with the seeds that differ.
         workers: Of the scheduler.
         kills: Of workers, about half of them before the scheduler.
+        work: The notebook, its parameters, the file by which results are compared, and how many
+            seconds lie between two kills, at least and at most.
 
     Returns:
-        What came of it: how many runs finished, how many more than once, and how many are equal
-        to those in peace to the bit; what was killed, and the seconds.
+        What came of it: how many runs finished, how many counted to the end more than once, and
+        how many are equal to those in peace to the bit; what was killed, and the seconds.
     """
-    project, rng = make_project(folder / "project"), random.Random(0)
-    plan = project / "plan.yml"
-    plan.write_text(f"notebook: 01_count\nseeds: {runs}\nset: {{steps: {STEPS}, pause: 0.2}}\n")
+    notebook, settings, kept, pause = work
+    project = make_project(folder / "project") if work is COUNTING else project_root()
+    plan, rng = folder / "plan.yml", random.Random(0)
+    plan.write_text(json.dumps({"notebook": notebook, "seeds": runs, "set": settings}))
     experiment = planning.read_experiment(plan, project)
     began = time.time()
     running.run_experiment(experiment, folder / "calm", workers=workers, root=project)
     calm_seconds, hit = time.time() - began, folder / "hit"
-    moments = [rng.uniform(0.5, 3) for _ in range(kills)]
+    moments = [rng.uniform(*pause) for _ in range(kills)]
     before = [*moments[: kills // 2], None]
     killed, said = struck(experiment, hit, project, workers, before)
     more, said_again = struck(experiment, hit, project, workers, moments[kills // 2 :])
     assert said_again == "", said_again
     found = running.read_results(hit)
-    twins = [(path, hit / path.relative_to(folder / "calm")) for path in made(folder / "calm")]
+    results = sorted((folder / "calm").glob(f"*/{notebook}/{kept}"))
+    twins = [(path, hit / path.relative_to(folder / "calm")) for path in results]
     ends = [path.read_text().count("ended") for path in hit.glob("*/01_count/ended.txt")]
     return {
+        "notebook": notebook,
         "runs": runs,
         "workers": workers,
         "kills": [*killed, *more],
@@ -141,7 +157,3 @@ def killed_experiment(folder, runs, workers, kills):
         "seconds_calm": round(calm_seconds, 1),
         "seconds": round(time.time() - began - calm_seconds, 1),
     }
-
-
-def made(folder):
-    return sorted(folder.glob("*/01_count/checkpoint.json"))

@@ -1,6 +1,7 @@
 """Kill workers and scheduler at work, see that nothing is lost, and write the records.
 
-``python tests/experiments/measure_faults.py archive`` (or ``experiment``); minutes each.
+``python tests/experiments/measure_faults.py archive`` (or ``experiment``, ``training``);
+minutes each.
 """
 
 import sys
@@ -8,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from archives import killed_archive
-from faults import killed_experiment
+from faults import TRAINING, killed_experiment
 
 from lle_utils.core.environment import machine
 from lle_utils.core.paths import data_dir, write_json
@@ -16,6 +17,7 @@ from lle_utils.core.paths import data_dir, write_json
 TRIALS = {
     "archive": lambda folder: killed_archive(folder, photos=500, kills=5, method="lumen_tiny"),
     "experiment": lambda folder: killed_experiment(folder, runs=12, workers=3, kills=10),
+    "training": lambda folder: killed_experiment(folder, 12, workers=3, kills=10, work=TRAINING),
 }
 
 
