@@ -1,8 +1,8 @@
 """Enhance videos frame by frame, without the flicker of deciding each frame anew.
 
-The picture is decoded, enhanced and encoded frame by frame, whatever the length, and one frame is
-encoded while the next is smoothed and the one after that enhanced; audio is copied as it is. Needs PyAV:
-``pip install 'lle-utils[video]'``.
+The picture is decoded, enhanced and encoded frame by frame, whatever the length. While one frame is
+encoded, the next is smoothed and the one after that is enhanced. Audio is copied as it is. Needs
+PyAV: ``pip install 'lle-utils[video]'``.
 """
 
 from __future__ import annotations
