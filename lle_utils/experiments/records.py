@@ -22,7 +22,8 @@ def experiment_records(folders: Sequence[str | os.PathLike]) -> list[dict]:
     Returns:
         For each enhancer the record of all its runs together, in which a photo has the mean of the
         runs that judged by it; then that of each run, with ``fold`` (None without folds) and
-        ``seed`` beside the usual fields, and both in the name of the method.
+        ``seed`` beside the usual fields, and both in the name of the method. Of a search, that of
+        each trial, by the enhancer that it was judged by.
 
     Raises:
         ExperimentError: If a run has not passed, or none saved an enhancer.
@@ -31,11 +32,16 @@ def experiment_records(folders: Sequence[str | os.PathLike]) -> list[dict]:
     for folder in folders:
         plan, results = read_plan(folder), read_results(folder)
         _check_passed(folder, plan, results)
-        for (group, method), records in group_records(results).items():
-            name = method if group == "all" else f"{method}, {group}"
-            joined.append(join_records(name, records))
-        single += [record for result in results for record in _of_run(result)]
-    if not joined:
+        runs = [record for result in results for record in _of_run(result)]
+        if plan.search:  # every trial is a group of its own
+            judged = plan.search["enhancer"]
+            runs = [r for r in runs if judged in ("", r["method"].partition(",")[0])]
+        else:
+            for (group, method), records in group_records(results).items():
+                name = method if group == "all" else f"{method}, {group}"
+                joined.append(join_records(name, records))
+        single += runs
+    if not single:
         raise ExperimentError(f"{', '.join(map(str, folders))}: no run saved an enhancer.")
     return [*joined, *single]
 

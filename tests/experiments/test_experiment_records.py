@@ -21,13 +21,13 @@ from lle_utils.notebook_tools.cells import list_notebooks, notebook_folder
 PLAN = "notebook: 01_count\nfolds: 3\nseeds: [0, 1]\n"
 
 
-photos_judged = functools.cache(lambda source: load(source, "test"))
+photos_judged = functools.cache(load)
 
 
 def scored(run, method, error=None):
     """Return a result as a run has it, with real scores of a classical method."""
     source = run.parameters["source"]
-    pairs = photos_judged(source)
+    pairs = photos_judged(source, run.split)
     enhance = BASELINES[method] if run.parameters["seed"] else BASELINES["input"]
     data = f"{source}, {run.split}"
     record = evaluate("net", enhance, pairs, ("psnr",), data=data, scenes=pairs.scenes)
@@ -65,6 +65,20 @@ def test_the_command_writes_a_record_that_is_read_again(project, tmp_path, monke
     assert main.main(["experiment", "record", str(folder), "--name", "folds"]) == 0
     assert Path(capsys.readouterr().out.strip()) == tmp_path / "results" / "folds.json"
     assert "net, fold 3, seed 1" in record_files.load_records("folds")
+
+
+def test_a_search_is_kept_as_its_trials_by_the_enhancer_that_they_were_judged_by(project, tmp_path):
+    space = "{parameters: {rate: {low: 0.3, high: 0.9}}, trials: 2, enhancer: net}"
+    experiment = read(project, f"notebook: 01_count\nsource: synthetic\nsearch: {space}\n")
+    running._keep_plan(experiment, tmp_path)
+    for number, rate in enumerate((0.5, 0.75)):
+        run = experiment.trial(f"trial-{number:04d}", {"rate": rate})
+        found = scored(run, "gamma")
+        found["records"].append(found["records"][0] | {"method": "network"})
+        (tmp_path / run.name).mkdir()
+        (tmp_path / run.name / RESULT).write_text(json.dumps(found))
+    names = [record["method"] for record in experiment_records([tmp_path])]
+    assert names == ["net, rate=0.5, seed 0", "net, rate=0.75, seed 0"]
 
 
 def test_an_experiment_that_is_not_done_is_not_recorded(project, tmp_path):
