@@ -208,7 +208,7 @@ def apply_curves(image, maps, iterations=8, strength=1.0):
 
 
 # %%
-curved = [name for name in ("zero_dce", "zero_dce_pp") if name in enhancers]
+curved = {n: load_enhancer(n) for n in ("zero_dce", "zero_dce_pp") if n in enhancers}
 adjustable = [name for name, network in enhancers.items() if network.has_strength]
 
 # %% [markdown]
@@ -239,7 +239,7 @@ def lay_out(image):
         low,
         {name: method(low) for name, method in methods.items()},
         display.dark_windows(low),
-        {name: curve_maps(load_enhancer(name), low) for name in curved},
+        {name: curve_maps(network, low) for name, network in curved.items()},
         {name: [enhancers[name].prepare(low[::s, ::s]) for s in (1, 2)] for name in adjustable},
     )
 
@@ -403,7 +403,7 @@ def thin_curves(network, iterations, strength, crop):
 
 
 # %%
-turns = {"network": curved, "iterations": (0, 8, 1, 8), "strength": (0.0, 2.0, 0.05, 1.0)}
+turns = {"network": list(curved), "iterations": (0, 8, 1, 8), "strength": (0.0, 2.0, 0.05, 1.0)}
 turns |= {"crop": crops}
 by_curves = display.image_slider(curves, preview=thin_curves, **turns)
 by_curves

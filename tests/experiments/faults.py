@@ -125,8 +125,9 @@ def killed_experiment(folder, runs, workers, kills, work=COUNTING):
             seconds lie between two kills, at least and at most.
 
     Returns:
-        What came of it: how many runs finished, how many counted to the end more than once, and
-        how many are equal to those in peace to the bit; what was killed, and the seconds.
+        What came of it: how many runs finished, how many are equal to those in peace to the bit,
+        and, where they count, how many came to the end more than once; what was killed, and the
+        seconds.
     """
     notebook, settings, kept, pause = work
     project = make_project(folder / "project") if work is COUNTING else project_root()
@@ -144,14 +145,15 @@ def killed_experiment(folder, runs, workers, kills, work=COUNTING):
     found = running.read_results(hit)
     results = sorted((folder / "calm").glob(f"*/{notebook}/{kept}"))
     twins = [(path, hit / path.relative_to(folder / "calm")) for path in results]
-    ends = [path.read_text().count("ended") for path in hit.glob("*/01_count/ended.txt")]
+    ends = [path.read_text().count("ended") for path in hit.glob(f"*/{notebook}/ended.txt")]
+    twice = {"twice": sum(count > 1 for count in ends)} if ends else {}
     return {
         "notebook": notebook,
         "runs": runs,
         "workers": workers,
         "kills": [*killed, *more],
         "finished": sum(result["error"] is None for result in found),
-        "twice": sum(count > 1 for count in ends),
+        **twice,
         "equal": sum(own.read_bytes() == twin.read_bytes() for own, twin in twins),
         "lost": said,
         "seconds_calm": round(calm_seconds, 1),

@@ -20,6 +20,13 @@ def test_killed_workers_and_a_killed_scheduler_lose_nothing_and_change_nothing(t
     assert (found["finished"], found["twice"], found["equal"]) == (4, 0, 4)
 
 
+def test_the_record_of_real_trainings_is_of_twelve_that_all_came_to_the_same():
+    record = json.loads((data_dir() / "results" / "faults_training.json").read_text("utf-8"))
+    assert (record["notebook"], record["runs"], record["workers"]) == ("12_lumen", 12, 3)
+    assert (record["kills"].count("worker"), record["kills"].count("scheduler")) == (10, 1)
+    assert (record["finished"], record["equal"]) == (12, 12)
+
+
 def test_the_record_is_of_twelve_runs_that_all_came_to_the_same():
     record = json.loads((data_dir() / "results" / "faults_experiment.json").read_text("utf-8"))
     assert (record["runs"], record["workers"]) == (12, 3)
